@@ -1,0 +1,25 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def _shared_folder() -> Path:
+    named = os.environ.get("GROUPER_SHARED")
+    return Path(named) if named else PROJECT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of published schemes and conformance cases, which are no part of the project."""
+    folder = _shared_folder()
+    if folder.is_dir():
+        return folder
+    told = f"{folder} is missing: it holds the schemes and conformance cases (set GROUPER_SHARED)"
+    if os.environ.get("CI"):
+        pytest.fail(told)
+    pytest.skip(told)
