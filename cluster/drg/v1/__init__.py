@@ -1,0 +1,1 @@
+"""Generated from proto/drg by `make proto`."""
