@@ -1,0 +1,181 @@
+"""A scheme ready for use: what it is called, what its groups weigh, and its compiled arrays."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from grouper.cachedir import cache_root, source_digest, writable_folder
+from grouper.errors import PackError
+from grouper.scheme.compile import Compiled, compile_pack
+from grouper.scheme.pack import FILES, Pack, Weight, read_pack
+
+BUILTIN = Path(__file__).parent / "builtin"
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A compiled scheme.
+
+    Attributes:
+        id, title: as the pack says.
+        digest: SHA-256 over the pack's files.
+        source: the pack's folder.
+        attributes: further integer case columns that the pack declares.
+        weights: published weights by DRG; empty where the pack has none.
+        names: name of each MDC, ADRG and DRG by code.
+        compiled: flat arrays for the kernel.
+    """
+
+    id: str
+    title: str
+    digest: str
+    source: str
+    valid_from: date | None
+    valid_to: date | None
+    attributes: Mapping[str, str]
+    weights: Mapping[str, Weight]
+    names: Mapping[str, str]
+    compiled: Compiled
+
+    @functools.cached_property
+    def drgs(self) -> tuple[str, ...]:
+        """All DRG codes, sorted; a DRG's number is its position here."""
+        return tuple(sorted({o.drg for o in self.compiled.outcomes if o.drg}))
+
+    @functools.cached_property
+    def drg_of_outcome(self) -> npt.NDArray[np.int32]:
+        """int32[outcomes], number of the DRG, -1 where the outcome has none."""
+        number = {drg: i for i, drg in enumerate(self.drgs)}
+        return np.array([number.get(o.drg, -1) for o in self.compiled.outcomes], np.int32)
+
+    @functools.cached_property
+    def pack(self) -> Pack:
+        """The pack itself, read again from its folder (explanations, browsing, synthesis)."""
+        pack = read_pack(Path(self.source))
+        if pack.digest != self.digest:
+            raise PackError(
+                f"the pack in {self.source} has changed since it was loaded", hint="load it again"
+            )
+        return pack
+
+    def __getstate__(self) -> dict[str, object]:
+        # What is derived is cheaper to derive again than to send to every worker.
+        derived = ("drgs", "drg_of_outcome", "pack")
+        return {k: v for k, v in self.__dict__.items() if k not in derived}
+
+
+def builtin_names() -> tuple[str, ...]:
+    """Names of the packs that ship with the package."""
+    if not BUILTIN.is_dir():
+        return ()
+    return tuple(sorted(p.name for p in BUILTIN.iterdir() if (p / "scheme.toml").is_file()))
+
+
+def pack_folder(name: str | Path) -> Path:
+    """The folder of a pack named by folder or by built-in name."""
+    path = Path(name)
+    if path.is_dir():
+        return path
+    if str(name) in builtin_names():
+        return BUILTIN / str(name)
+    raise PackError(
+        f"no scheme pack {str(name)!r}",
+        hint=f"name a folder, or one of the built-in packs: {', '.join(builtin_names())}",
+    )
+
+
+def load_scheme(name: str | Path) -> Scheme:
+    """Load a scheme pack, compiled; the compiled form is kept in the cache folder.
+
+    Args:
+        name: folder of a pack, or the name of a built-in one.
+
+    Raises:
+        PackError: there is no such pack, or it breaks the format.
+
+    >>> load_scheme("chs-core").id
+    'chs-core'
+    """
+    folder = pack_folder(name)
+    stamp = _stamp(folder)
+    if stamp is not None:
+        cached = _read_cache(stamp, folder)
+        if cached is not None:
+            return cached
+    pack = read_pack(folder)
+    scheme = from_pack(pack)
+    if stamp is not None and _stamp(folder) == stamp:
+        _write_cache(stamp, scheme)
+    return scheme
+
+
+def from_pack(pack: Pack) -> Scheme:
+    """Compile a pack that is already in memory."""
+    names: dict[str, str] = {}
+    for mdc, adrg, drg in pack.drg_rows():
+        names.setdefault(mdc.code, mdc.name)
+        names.setdefault(adrg.code, adrg.name)
+        names.setdefault(drg.code, drg.name)
+    return Scheme(
+        id=pack.id,
+        title=pack.title,
+        digest=pack.digest,
+        source=pack.source,
+        valid_from=pack.valid_from,
+        valid_to=pack.valid_to,
+        attributes=pack.attributes,
+        weights=pack.weights,
+        names=names,
+        compiled=compile_pack(pack),
+    )
+
+
+@functools.cache
+def _engine_digest() -> str:
+    here = Path(__file__).parent
+    return source_digest([*here.glob("*.py"), here.parent / "kernels" / "layout.py"])
+
+
+def _stamp(folder: Path) -> str | None:
+    """A name for the pack's present content; None where a file is missing, so that reading says so."""
+    digest = hashlib.sha256(_engine_digest().encode())
+    for name in FILES:
+        try:
+            data = (folder / name).read_bytes()
+        except FileNotFoundError:
+            data = b"absent"
+        except OSError:
+            return None
+        digest.update(f"{name}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _read_cache(stamp: str, folder: Path) -> Scheme | None:
+    try:
+        scheme = pickle.loads((cache_root() / "schemes" / f"{stamp}.pickle").read_bytes())
+    except (OSError, pickle.PickleError, EOFError, AttributeError, ImportError, ValueError):
+        return None
+    if not isinstance(scheme, Scheme):
+        return None
+    object.__setattr__(scheme, "source", str(folder))
+    return scheme
+
+
+def _write_cache(stamp: str, scheme: Scheme) -> None:
+    folder = writable_folder(cache_root() / "schemes")
+    handle, temporary = tempfile.mkstemp(dir=folder)
+    with os.fdopen(handle, "wb") as file:
+        pickle.dump(scheme, file, protocol=5)
+    os.replace(temporary, folder / f"{stamp}.pickle")
