@@ -39,14 +39,12 @@ class Runner(Protocol):
         """How many tasks may run at the same time."""
         ...
 
-    def map(
-        self, task: Callable[[S, I], R], shared: S, items: Iterable[I]
-    ) -> Iterator[R]:
+    def map(self, task: Callable[[S, I], R], shared: S, items: Iterable[I]) -> Iterator[R]:
         """Results of ``task(shared, item)`` in item order."""
         ...
 
     def close(self) -> None:
-        """Give back what the runner holds (processes, connections); calling it twice is harmless."""
+        """Give back what the runner holds (processes, connections); it may be called twice."""
         ...
 
 
@@ -58,9 +56,7 @@ class LocalRunner:
         """Always 1."""
         return 1
 
-    def map(
-        self, task: Callable[[S, I], R], shared: S, items: Iterable[I]
-    ) -> Iterator[R]:
+    def map(self, task: Callable[[S, I], R], shared: S, items: Iterable[I]) -> Iterator[R]:
         """Results of ``task(shared, item)`` in item order, each computed when it is asked for."""
         for item in items:
             yield task(shared, item)
@@ -96,4 +92,4 @@ def open_runner(workers: int = 1, address: str | None = None, name: str = "ray")
         if entry.name == name:
             factory = cast("Callable[[int, str | None], Runner]", entry.load())
             return factory(workers, address)
-    raise MissingExtraError("cluster")
+    raise MissingExtraError("cluster", f"the runner '{name}'")

@@ -1,0 +1,1 @@
+"""From grouped cases to what each hospital is paid (settlement.md)."""

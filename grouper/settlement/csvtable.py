@@ -1,0 +1,157 @@
+"""Small CSV tables of a region folder: every fault is told with file and line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from grouper.errors import RegionError
+from grouper.settlement.numbers import FEN, SCALE, decimal_text
+
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?")
+_TRUE = frozenset({"1", "true", "yes", "y", "是"})
+_FALSE = frozenset({"0", "false", "no", "n", "否"})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table; its readers raise `RegionError` with file and line."""
+
+    file: str
+    line: int
+    fields: dict[str, str]
+
+    def error(self, message: str, hint: str = "") -> RegionError:
+        """An error at this line."""
+        return RegionError(message, file=self.file, line=self.line, hint=hint)
+
+    def text(self, column: str) -> str:
+        """The field without surrounding blanks, empty where the column is absent."""
+        return self.fields.get(column, "")
+
+    def needed(self, column: str) -> str:
+        """A field that must not be empty."""
+        value = self.text(column)
+        if not value:
+            raise self.error(f"'{column}' is empty", "fill it in or delete the line")
+        return value
+
+    def decimal(self, column: str, default: Fraction | None = None) -> Fraction:
+        """A plain decimal; ``default`` where the field is empty."""
+        text = self.text(column)
+        if not text and default is not None:
+            return default
+        value = decimal_text(text)
+        if value is None:
+            raise self.error(f"'{column}' is not a number: '{text}'", "write it like 1234.50")
+        return value
+
+    def fen(self, column: str, default: Fraction | None = None) -> int:
+        """An amount in yuan with at most two places, as fen."""
+        amount = self.decimal(column, default) * FEN
+        if amount.denominator != 1:
+            raise self.error(
+                f"'{column}' has a fraction of a fen: '{self.text(column)}'",
+                "amounts are yuan with at most two places",
+            )
+        return amount.numerator
+
+    def eight(self, column: str, default: Fraction | None = None) -> int:
+        """Points, a point value or a coefficient with at most eight places, in units of 1e-8."""
+        value = self.decimal(column, default) * SCALE
+        if value.denominator != 1:
+            raise self.error(
+                f"'{column}' has more than eight places: '{self.text(column)}'",
+                "round it to eight places",
+            )
+        return value.numerator
+
+    def month(self, column: str) -> str:
+        """A month ``YYYY-MM``."""
+        value = self.needed(column)
+        if not _MONTH.fullmatch(value):
+            raise self.error(f"'{column}' is not a month: '{value}'", "write it like 2024-03")
+        return value
+
+    def date(self, column: str) -> str:
+        """A date ``YYYY-MM-DD``, or a month, which stands for its first day; may be empty."""
+        value = self.text(column)
+        if not value:
+            return ""
+        if not _DATE.fullmatch(value):
+            raise self.error(f"'{column}' is not a date: '{value}'", "write it like 2024-03-01")
+        return value if len(value) > len("2024-03") else f"{value}-01"
+
+    def flag(self, column: str) -> bool | None:
+        """A boolean; None where the field is empty."""
+        value = self.text(column).lower()
+        if not value:
+            return None
+        if value in _TRUE or value in _FALSE:
+            return value in _TRUE
+        raise self.error(f"'{column}' is not a flag: '{value}'", "write true or false")
+
+    def choice(self, column: str, allowed: tuple[str, ...]) -> str:
+        """One of the allowed words."""
+        value = self.needed(column)
+        if value not in allowed:
+            raise self.error(f"'{column}' is '{value}'", f"allowed are {', '.join(allowed)}")
+        return value
+
+
+def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row]:
+    """Rows of a CSV file of the region; no rows where the file is missing.
+
+    Args:
+        folder: the region folder.
+        name: file name.
+        columns: the columns that must be there; others are carried along.
+
+    Raises:
+        RegionError: not UTF-8, no header, a needed column is missing, a line of another width.
+    """
+    path = folder / name
+    if not path.exists():
+        return
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        line = path.read_bytes()[: cause.start].count(b"\n") + 1
+        raise RegionError(
+            "this is not UTF-8", file=name, line=line, hint="save the file as UTF-8"
+        ) from cause
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [field.strip() for field in next(reader, [])]
+        if missing := [column for column in columns if column not in header]:
+            raise RegionError(
+                f"column '{missing[0]}' is missing",
+                file=name,
+                line=1,
+                hint=f"the header must name {', '.join(columns)}",
+            )
+        if doubled := sorted({field for field in header if field and header.count(field) > 1}):
+            raise RegionError(f"column '{doubled[0]}' stands twice", file=name, line=1)
+        for fields in reader:
+            if not any(field.strip() for field in fields):
+                continue
+            if len(fields) != len(header):
+                raise RegionError(
+                    f"{len(fields)} fields where the header has {len(header)}",
+                    file=name,
+                    line=reader.line_num,
+                    hint="a field that holds a comma must stand in double quotes",
+                )
+            yield Row(
+                name,
+                reader.line_num,
+                {key: field.strip() for key, field in zip(header, fields, strict=True)},
+            )
+    except csv.Error as cause:
+        raise RegionError(f"not a CSV line: {cause}", file=name, line=reader.line_num) from cause

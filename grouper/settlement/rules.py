@@ -1,0 +1,199 @@
+"""How a cell turns cost into points: short lists of rules, in Python and as arrays for the kernel.
+
+The kernel and `Rule.points` are two evaluations of the same numbers; property tests compare them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grouper.errors import RunError
+from grouper.kernels.points import (
+    BOUND_COLUMNS,
+    CAP,
+    CLASS,
+    COMPLIANT_COST,
+    COST,
+    FIXED,
+    HIGHEST,
+    LOWEST,
+    TERM_COLUMNS,
+    TOTAL_COST,
+)
+from grouper.kernels.wide import LIMB_BITS, LIMBS, WIDE_BITS
+from grouper.settlement.benchmarks import Benchmark, Benchmarks, LevelBenchmark
+from grouper.settlement.numbers import MAX_FEN, SCALE, half_up, p8
+from grouper.settlement.policy import Policy
+from grouper.settlement.region import LEVELS
+
+CLASSES: Final = ("normal", "high", "low", "band", "unstable", "ungrouped", "ambiguous")
+NORMAL, HIGH, LOW, BAND, UNSTABLE, UNGROUPED, AMBIGUOUS = range(len(CLASSES))
+
+ANY_COST = 2**63 - 1
+_COLUMN = {"total_cost": TOTAL_COST, "compliant_cost": COMPLIANT_COST}
+_LIMB_MASK = 2**LIMB_BITS - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Points of the cases of one class in one cell.
+
+    Attributes:
+        cost: which cost counts, `TOTAL_COST` or `COMPLIANT_COST`.
+        lowest, highest: costs in fen that the rule holds for, both included.
+        kind: position in `CLASSES`.
+        fixed: points in 1e-8, or -1 where they follow from the cost.
+        slope, offset: points = cost × slope + offset, exact, in 1e-8 per fen and 1e-8.
+        cap: most points, or -1.
+    """
+
+    cost: int
+    lowest: int
+    highest: int
+    kind: int
+    fixed: int = -1
+    slope: Fraction = Fraction(0)
+    offset: Fraction = Fraction(0)
+    cap: int = -1
+
+    def points(self, cost: int) -> int:
+        """Points in 1e-8 of a cost in fen, rounded once."""
+        if self.fixed >= 0:
+            return self.fixed
+        exact = cost * self.slope + self.offset
+        points = half_up(exact.numerator, exact.denominator)
+        return min(points, self.cap) if self.cap >= 0 else points
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTable:
+    """The rules of all cells as the kernel takes them (`grouper.kernels.points`)."""
+
+    start: NDArray[np.int32]
+    bounds: NDArray[np.int64]
+    terms: NDArray[np.uint64]
+
+
+def cell_rules(benchmarks: Benchmarks, policy: Policy) -> list[list[Rule]]:
+    """The rules of every cell, in the order of the cells (`settlement.statistics`)."""
+    cells = []
+    for benchmark in benchmarks.drgs:
+        for level in benchmark.levels:
+            if benchmark.stable:
+                cells.append(_stable(benchmark, level, policy))
+            else:
+                share = policy.ungroupable.unstable_share
+                cells.append([_by_cost(UNSTABLE, share, benchmarks.mean)])
+    for kind, share in (
+        (AMBIGUOUS, policy.ungroupable.ambiguous_share),
+        (UNGROUPED, policy.ungroupable.ungrouped_share),
+    ):
+        cells.extend([[_by_cost(kind, share, benchmarks.mean)]] * len(LEVELS))
+    return cells
+
+
+def by_cost_slope(mean: Fraction) -> Fraction:
+    """Points (1e-8) per fen of whole-group treatment (整组单议): cost / M × 100."""
+    return Fraction(100 * SCALE) / mean
+
+
+def _by_cost(kind: int, share: Fraction, mean: Fraction) -> Rule:
+    return Rule(TOTAL_COST, 0, ANY_COST, kind, slope=share * by_cost_slope(mean))
+
+
+def _stable(benchmark: Benchmark, level: LevelBenchmark, policy: Policy) -> list[Rule]:
+    base = benchmark.base_points
+    assert base is not None  # a group without a weight is unstable
+    full = normal_points(base, level.coefficient)
+    rules = []
+    if level.high_above is not None:
+        # cost > bound, and costs are whole fen: cost >= floor(bound) + 1
+        first = level.high_above.numerator // level.high_above.denominator + 1
+        rules.append(Rule(_COLUMN[policy.high.cost], first, ANY_COST, HIGH, fixed=full))
+    if level.low_below is not None:
+        divisor = level.mean if policy.low.points_mean == "level" else benchmark.region_mean
+        assert divisor is not None  # a bound needs both means
+        last = -(-level.low_below.numerator // level.low_below.denominator) - 1
+        slope = Fraction(base) / divisor
+        rules.append(Rule(_COLUMN[policy.low.cost], 0, last, LOW, slope=slope, cap=base))
+    mean = level.mean if policy.bands.mean == "level" else benchmark.region_mean
+    if mean is not None:
+        for band in policy.bands.rows:
+            above, up_to = band.above * mean, band.up_to * mean
+            rules.append(
+                Rule(
+                    _COLUMN[policy.bands.cost],
+                    above.numerator // above.denominator + 1,
+                    up_to.numerator // up_to.denominator,
+                    BAND,
+                    slope=Fraction(base) / mean,
+                    offset=base * band.add,
+                )
+            )
+    rules.append(Rule(TOTAL_COST, 0, ANY_COST, NORMAL, fixed=full))
+    return rules
+
+
+def normal_points(base: int, coefficient: int) -> int:
+    """P × k, both in 1e-8, rounded to 1e-8."""
+    return half_up(base * coefficient, SCALE)
+
+
+def high_points(
+    base: int, coefficient: int, cost: int, unreasonable: int, mean: Fraction, multiple: Fraction
+) -> int:
+    """Points of an approved high case: P·k·(1 + x), x = (cost − unreasonable)/l − T, at least 0."""
+    over = max(Fraction(cost - unreasonable) / mean - multiple, Fraction(0))
+    return p8(Fraction(base * coefficient, SCALE * SCALE) * (1 + over))
+
+
+def compile_rules(cells: Sequence[Sequence[Rule]], factor_bits: int = 0) -> RuleTable:
+    """The rules as arrays.
+
+    Args:
+        cells: rules by cell.
+        factor_bits: bits of the largest factor of a case, 0 where there are none.
+
+    Raises:
+        RunError: the exact fractions of a rule are too long for the kernel.
+    """
+    start = np.zeros(len(cells) + 1, np.int32)
+    np.cumsum([len(rules) for rules in cells], out=start[1:])
+    bounds = np.zeros((int(start[-1]), BOUND_COLUMNS), np.int64)
+    terms = np.zeros((int(start[-1]), TERM_COLUMNS), np.uint64)
+    for row, rule in enumerate(rule for rules in cells for rule in rules):
+        bounds[row, [COST, LOWEST, HIGHEST, CLASS, FIXED, CAP]] = (
+            rule.cost,
+            rule.lowest,
+            rule.highest,
+            rule.kind,
+            rule.fixed,
+            rule.cap,
+        )
+        if rule.fixed < 0:
+            terms[row] = _terms(rule, factor_bits)
+    return RuleTable(start, bounds, terms)
+
+
+def _terms(rule: Rule, factor_bits: int) -> list[int]:
+    slope, offset = rule.slope, rule.offset
+    below = slope.denominator * offset.denominator
+    a = slope.numerator * offset.denominator
+    c = offset.numerator * slope.denominator
+    largest = abs(a) * max(MAX_FEN, 1) + abs(c)
+    if max(largest.bit_length() + factor_bits, below.bit_length()) > WIDE_BITS - 2:
+        raise RunError(
+            "the exact mean of a group has more digits than the engine computes with",
+            hint="blend fewer years of history, or give blending weights with fewer digits",
+        )
+    return [*_limbs(a), *_limbs(c % 2**WIDE_BITS), *_limbs(below)]
+
+
+def _limbs(number: int) -> list[int]:
+    return [(number >> (LIMB_BITS * place)) & _LIMB_MASK for place in range(LIMBS)]

@@ -1,0 +1,171 @@
+"""Means and CV of the groups from integer sums (settlement.md sections 4 and 12).
+
+A *cell* is a kind at a hospital level: kinds 0 to D-1 are the scheme's DRGs, D the ambiguous and
+D+1 the ungrouped cases; cell = kind * 3 + level - 1. All parts add into the same cells, so the
+sums do not depend on how the cases were split.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grouper.settlement.region import LEVELS
+
+Ints = NDArray[np.int64]
+_DIGIT = 32
+
+
+def cell_count(drgs: int) -> int:
+    """Number of cells of a scheme with so many DRGs."""
+    return (drgs + 2) * len(LEVELS)
+
+
+@dataclass(frozen=True, slots=True)
+class CellSums:
+    """Sums of one part: arrays by cell. ``squares`` in digits of 32 bits, lowest first."""
+
+    count: Ints
+    total: Ints
+    squares: Ints
+
+    @staticmethod
+    def empty(cells: int) -> CellSums:
+        """Zero sums."""
+        return CellSums(
+            np.zeros(cells, np.int64), np.zeros(cells, np.int64), np.zeros((cells, 4), np.int64)
+        )
+
+
+class SumTotal:
+    """Adds up the sums of parts; every digit is kept apart, so nothing can overflow."""
+
+    def __init__(self, cells: int) -> None:
+        self._count = np.zeros(cells, np.int64)
+        self._total = np.zeros((cells, 2), np.int64)
+        self._squares = np.zeros((cells, 4), np.int64)
+
+    def add(self, part: CellSums) -> None:
+        """Add a part."""
+        self._count += part.count
+        self._total[:, 0] += part.total & 0xFFFFFFFF
+        self._total[:, 1] += part.total >> _DIGIT
+        self._squares += part.squares
+
+    def of(self, cell: int) -> Sums:
+        """The exact sums of one cell."""
+        total, squares = self._total[cell].tolist(), self._squares[cell].tolist()
+        return Sums(
+            int(self._count[cell]),
+            total[0] + (total[1] << _DIGIT),
+            sum(digit << (_DIGIT * place) for place, digit in enumerate(squares)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """n, Σx and Σx² of costs in fen, exact."""
+
+    count: int = 0
+    total: int = 0
+    squares: int = 0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.count + other.count, self.total + other.total, self.squares + other.squares
+        )
+
+    @property
+    def mean(self) -> Fraction | None:
+        """Mean cost in fen; None without cases or where every cost is zero."""
+        return Fraction(self.total, self.count) if self.total > 0 else None
+
+    def steady(self, max_cv: Fraction) -> bool:
+        """Whether CV ≤ max_cv: n·Σx² − (Σx)² ≤ max_cv²·(Σx)², without a root."""
+        spread = self.count * self.squares - self.total**2
+        return spread * max_cv.denominator**2 <= max_cv.numerator**2 * self.total**2
+
+    @property
+    def cv(self) -> float | None:
+        """Coefficient of variation, population sd / mean, for display."""
+        if self.total == 0:
+            return None
+        return math.sqrt((self.count * self.squares - self.total**2) / self.total**2)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Statistics of one DRG, region and levels.
+
+    Attributes:
+        sums: sums over the population, by level; level 0 is the region.
+        means: mean cost in fen by level, blended over the years; None without one.
+    """
+
+    sums: tuple[Sums, ...]
+    means: tuple[Fraction | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """The statistics that benchmarks are made of.
+
+    Attributes:
+        groups: one entry per DRG of the scheme.
+        mean: M, mean total cost in fen of all cases of route ``drg``, grouped or not; None if 0.
+        count: number of these cases.
+    """
+
+    groups: tuple[Group, ...]
+    mean: Fraction | None
+    count: int
+
+
+def population(drgs: int, years: Sequence[tuple[Fraction, SumTotal]]) -> Population:
+    """Statistics from the sums of one or several years.
+
+    Args:
+        drgs: number of DRGs of the scheme.
+        years: the years with their blending weights; a mean is blended over the years that have
+            cases of the group.
+    """
+    groups = []
+    for drg in range(drgs):
+        first = drg * len(LEVELS)
+        by_year = [[sums.of(first + place) for place in range(len(LEVELS))] for _, sums in years]
+        by_year = [[sum(levels, Sums()), *levels] for levels in by_year]
+        places = range(len(LEVELS) + 1)
+        groups.append(
+            Group(
+                tuple(sum((year[place] for year in by_year), Sums()) for place in places),
+                tuple(
+                    _blend(
+                        [
+                            (weight, year[place])
+                            for (weight, _), year in zip(years, by_year, strict=True)
+                        ]
+                    )
+                    for place in places
+                ),
+            )
+        )
+    overall = [
+        (weight, sum((sums.of(cell) for cell in range(cell_count(drgs))), Sums()))
+        for weight, sums in years
+    ]
+    return Population(tuple(groups), _blend(overall), sum(sums.count for _, sums in overall))
+
+
+def _blend(years: Sequence[tuple[Fraction, Sums]]) -> Fraction | None:
+    """Weighted mean of the yearly means, over the years that have one."""
+    known = [(weight, sums.mean) for weight, sums in years]
+    present = [(weight, mean) for weight, mean in known if mean is not None and weight > 0]
+    if not present:
+        return None
+    whole = sum((weight for weight, _ in present), Fraction(0))
+    return sum((weight * mean for weight, mean in present), Fraction(0)) / whole
