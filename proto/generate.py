@@ -1,6 +1,6 @@
 """Writes the Python code of the service contract: `make proto`.
 
-The compiler names modules by their path below `proto/`; inside `cluster` they lie one folder deeper,
+The compiler names modules by their path below `proto/`; in `cluster` they lie one folder deeper,
 so their imports of each other are made relative.
 """
 

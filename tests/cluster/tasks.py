@@ -1,0 +1,39 @@
+"""Tasks that workers find by name."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from grouper.errors import CaseTableError
+
+
+def add(shared: int, item: int) -> tuple[int, int]:
+    time.sleep(0.002 * (item % 3))
+    return shared + item, os.getpid()
+
+
+def fail_from_five(shared: Path, item: int) -> int:
+    (shared / str(item)).touch()
+    if item >= 5:
+        raise CaseTableError(f"part {item}", file=f"part-{item}.parquet", column="dx")
+    return item
+
+
+def die_once(shared: Path, item: int) -> int:
+    """Kills its own worker the first time that it sees the item in the file `victim`."""
+    victim = shared / "victim"
+    if victim.exists() and int(victim.read_text()) == item:
+        victim.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def always_die(shared: None, item: int) -> int:
+    if item == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def read_item(shared: list[int], item: int) -> int:
+    return shared[item]

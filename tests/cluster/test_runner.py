@@ -1,0 +1,108 @@
+"""The Ray runner: order, bounds, errors as they were raised, and lost workers."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.runner import RayRunner
+from grouper.errors import CaseTableError, RunError
+from grouper.execution import Runner
+from tests.cluster import tasks
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[RayRunner]:
+    with RayRunner(2) as ray_runner:
+        yield ray_runner
+
+
+def test_is_a_runner(runner: RayRunner) -> None:
+    assert isinstance(runner, Runner)
+    assert runner.workers == 2
+
+
+def test_results_come_in_item_order_from_both_workers(runner: RayRunner) -> None:
+    assert len(set(runner.crew.pids())) == 2
+    results = list(runner.map(tasks.add, 1000, range(60)))
+    assert [value for value, _ in results] == [1000 + item for item in range(60)]
+    assert {pid for _, pid in results} == set(runner.crew.pids())
+
+
+def test_no_items_no_results(runner: RayRunner) -> None:
+    assert list(runner.map(tasks.add, 1, [])) == []
+
+
+def test_items_are_taken_only_as_far_as_the_window(runner: RayRunner) -> None:
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for item in range(10_000):
+            taken += 1
+            yield item
+
+    results = runner.map(tasks.add, 0, items())
+    for _ in range(20):
+        next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert taken <= 20 + 4 * runner.workers
+
+
+def test_shared_of_each_map_is_its_own(runner: RayRunner) -> None:
+    for shared in ([1, 2], [3, 4]):
+        assert list(runner.map(tasks.read_item, shared, [0, 1, 0])) == [*shared, shared[0]]
+
+
+def test_the_first_failing_item_ends_the_map_with_its_own_error(
+    runner: RayRunner, tmp_path: Path
+) -> None:
+    results = runner.map(tasks.fail_from_five, tmp_path, range(1000))
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(CaseTableError, match="part 5") as caught:
+        next(results)
+    assert (caught.value.file, caught.value.column) == ("part-5.parquet", "dx")
+    assert len(list(tmp_path.iterdir())) <= 5 + 4 * runner.workers
+    assert list(runner.map(tasks.read_item, [7], [0])) == [7]
+
+
+@pytest.mark.parametrize("victim", [0, 1, 17, 39])
+def test_a_killed_worker_loses_nothing(runner: RayRunner, tmp_path: Path, victim: int) -> None:
+    (tmp_path / "victim").write_text(str(victim))
+    assert list(runner.map(tasks.die_once, tmp_path, range(40))) == list(range(40))
+    assert not (tmp_path / "victim").exists()
+
+
+def test_an_item_that_kills_every_worker_is_named(runner: RayRunner) -> None:
+    results = runner.map(tasks.always_die, None, range(10))
+    with pytest.raises(RunError, match="item 3"):
+        list(results)
+    assert list(runner.map(tasks.read_item, [7], [0])) == [7]
+
+
+def test_a_closed_runner_says_so() -> None:
+    closed = RayRunner(1)
+    closed.close()
+    closed.close()
+    with pytest.raises(RunError, match="closed"):
+        closed.map(tasks.read_item, [1], [0])
+
+
+def test_an_address_without_a_cluster() -> None:
+    code = "from cluster.runner import RayRunner; RayRunner(1, '127.0.0.1:9')"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert "no Ray cluster answers at 127.0.0.1:9" in ended.stderr.splitlines()[-1]
+
+
+def test_local_ray_is_for_this_machine_only(runner: RayRunner) -> None:
+    import ray
+
+    (node,) = ray.nodes()
+    assert node["NodeManagerAddress"] == "127.0.0.1"
+    assert os.environ["RAY_AUTH_MODE"] == "token"
