@@ -285,7 +285,9 @@ def open_cases(
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
         found = sorted(
-            p for p in path.iterdir() if p.suffix.lower() in _FORMS and not p.name.startswith((".", "_"))
+            p
+            for p in path.iterdir()
+            if p.suffix.lower() in _FORMS and not p.name.startswith((".", "_"))
         )
         if not found:
             raise CaseTableError(

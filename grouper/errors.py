@@ -47,7 +47,7 @@ def _rebuild(
     return error
 
 
-class FileFault(GrouperError):
+class BadFileError(GrouperError):
     """An error at a place in a file.
 
     Attributes:
@@ -63,10 +63,11 @@ class FileFault(GrouperError):
         self.line = line
 
     def where(self) -> str:
+        """The file, and the line or key in it."""
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-class PackError(FileFault):
+class PackError(BadFileError):
     """A scheme pack breaks its format (scheme-pack.md).
 
     Attributes:
@@ -86,7 +87,7 @@ class PackError(FileFault):
         return f"{text}\n  rule: {self.rule}" if self.rule else text
 
 
-class CaseTableError(FileFault):
+class CaseTableError(BadFileError):
     """A table of cases cannot be read, or one of its columns has the wrong type.
 
     Attributes:
@@ -100,7 +101,7 @@ class CaseTableError(FileFault):
         self.column = column
 
 
-class PolicyError(FileFault):
+class PolicyError(BadFileError):
     """A policy file breaks its contract.
 
     Attributes:
@@ -114,11 +115,12 @@ class PolicyError(FileFault):
         self.key = key
 
     def where(self) -> str:
+        """The file, and the line or key in it."""
         return f"{self.file}: {self.key}" if self.file and self.key else self.file or self.key
 
 
-class RegionError(FileFault):
-    """A file of the region folder (hospitals, budget, reviews …) is missing or contradicts itself."""
+class RegionError(BadFileError):
+    """A file of the region folder (hospitals, budget …) is missing or contradicts itself."""
 
     code: ClassVar[str] = "BAD_REGION"
 

@@ -11,15 +11,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grouper.cases import Column, wanted_for_grouping
+from grouper.cases import Column, check_columns, wanted_for_grouping
+from grouper.kernels.arrays import readonly
 from grouper.kernels.codes import CodeIndex, fill_slots, look_up
 from grouper.kernels.grouping import CaseArrays, SchemeArrays, group_cases
+from grouper.kernels.ids import hash_strings, mark
 from grouper.kernels.layout import BLANK, MISSING, UNKNOWN, Reason
 from grouper.scheme import Scheme
 from grouper.scheme.codes import PREFIX_MARK
 from grouper.scheme.compile import CodeTable
 
 Int32Array = npt.NDArray[np.int32]
+UInt64Array = npt.NDArray[np.uint64]
+Bounds = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 STATUS: Final = ("grouped", "ambiguous", "ungrouped", "invalid")
 GROUPED, AMBIGUOUS, UNGROUPED, INVALID = range(4)
@@ -128,12 +132,12 @@ def _load(scheme: Scheme) -> _Loaded:
     if found is None:
         compiled = scheme.compiled
         arrays = SchemeArrays(
-            root=_fixed(compiled.decisions.root),
-            nodes=_fixed(compiled.decisions.nodes),
-            dx_members=_fixed(compiled.dx.members),
-            px_members=_fixed(compiled.px.members),
-            sites=_fixed(compiled.sites),
-            retry=_fixed(np.array([compiled.retry_other_procedures], np.int32)),
+            root=readonly(compiled.decisions.root),
+            nodes=readonly(compiled.decisions.nodes),
+            dx_members=readonly(compiled.dx.members),
+            px_members=readonly(compiled.px.members),
+            sites=readonly(compiled.sites),
+            retry=readonly(np.array([compiled.retry_other_procedures], np.int32)),
         )
         found = _Loaded(arrays, _index(compiled.dx), _index(compiled.px), _texts(scheme))
         if scheme.digest:
@@ -145,27 +149,20 @@ def _answers(scheme: Scheme) -> _Answers:
     return _load(scheme).answers
 
 
-def _fixed(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """The array as a contiguous read-only one, which is what the kernels' signatures name."""
-    array = np.ascontiguousarray(array).view()
-    array.flags.writeable = False
-    return array
-
-
 def _index(table: CodeTable) -> CodeIndex:
     keys = [code.encode() for code in table.codes]
     offsets = np.zeros(len(keys) + 1, np.int32)
     offsets[1:] = np.cumsum([len(k) for k in keys])
     data = np.frombuffer(b"".join(keys) or b"\0", np.uint8)
     slots = np.zeros(1 << (2 * len(keys) + 1).bit_length(), np.int32)
-    fill_slots(_fixed(data), _fixed(offsets), slots)
+    fill_slots(readonly(data), readonly(offsets), slots)
     lengths = {len(k) - 1 for k in keys if k.endswith(PREFIX_MARK.encode())}
     return CodeIndex(
-        _fixed(data),
-        _fixed(offsets),
-        _fixed(table.kind_of),
-        _fixed(slots),
-        _fixed(np.array(sorted(lengths, reverse=True), np.int32)),
+        readonly(data),
+        readonly(offsets),
+        readonly(table.kind_of),
+        readonly(slots),
+        readonly(np.array(sorted(lengths, reverse=True), np.int32)),
     )
 
 
@@ -192,14 +189,15 @@ def columns_for(scheme: Scheme) -> tuple[Column, ...]:
 
 
 def group_batch(
-    batch: pa.RecordBatch, scheme: Scheme, duplicates: pa.Array | None = None
+    batch: pa.RecordBatch, scheme: Scheme, duplicates: UInt64Array | None = None
 ) -> GroupedBatch:
     """Group the cases of a batch.
 
     Args:
         batch: columns by their names in the registry (`columns_for`); absent ones count as null.
         scheme: the scheme.
-        duplicates: ids that stand more than once in the whole input; all their cases are invalid.
+        duplicates: hash pairs of the ids that stand more than once in the whole input
+            (`duplicates.find_duplicates`); all their cases are invalid.
 
     Returns:
         One result per case, in the same order.
@@ -210,17 +208,17 @@ def group_batch(
     dx, dx_offsets, dx_kind, unknown_dx = _codes(_column(batch, "dx"), rows, loaded.dx)
     px, px_offsets, px_kind, unknown_px = _codes(_column(batch, "px"), rows, loaded.px)
     cases = CaseArrays(
-        dx=_fixed(dx),
-        dx_offsets=_fixed(dx_offsets),
-        dx_kind=_fixed(dx_kind),
-        dx_principal=_fixed(compiled.dx.principal[dx_kind]),
-        dx_exclusion=_fixed(compiled.exclusion[dx_kind]),
-        dx_complication=_fixed(compiled.complication[dx_kind]),
-        px=_fixed(px),
-        px_offsets=_fixed(px_offsets),
-        px_kind=_fixed(px_kind),
-        px_principal=_fixed(compiled.px.principal[px_kind]),
-        numbers=_fixed(_numbers(batch, scheme)),
+        dx=readonly(dx),
+        dx_offsets=readonly(dx_offsets),
+        dx_kind=readonly(dx_kind),
+        dx_principal=readonly(compiled.dx.principal[dx_kind]),
+        dx_exclusion=readonly(compiled.exclusion[dx_kind]),
+        dx_complication=readonly(compiled.complication[dx_kind]),
+        px=readonly(px),
+        px_offsets=readonly(px_offsets),
+        px_kind=readonly(px_kind),
+        px_principal=readonly(compiled.px.principal[px_kind]),
+        numbers=readonly(_numbers(batch, scheme)),
     )
     case_id = batch.column("case_id")
     reason = _id_reasons(case_id, duplicates)
@@ -230,6 +228,22 @@ def group_batch(
     return GroupedBatch(scheme, case_id, outcome, severity, reason, unknown_dx, unknown_px)
 
 
+def id_hashes(case_id: pa.Array) -> tuple[UInt64Array, UInt64Array]:
+    """Both hashes of each id; those of a null mean nothing."""
+    if not (pa.types.is_string(case_id.type) or pa.types.is_large_string(case_id.type)):
+        case_id = case_id.cast(pa.string())
+    rows = len(case_id)
+    first, second = np.empty(rows, np.uint64), np.empty(rows, np.uint64)
+    if rows:
+        wide = pa.types.is_large_string(case_id.type)
+        _, offsets, data = case_id.buffers()
+        dtype = np.int64 if wide else np.int32
+        bounds: Bounds = np.frombuffer(offsets, dtype)[case_id.offset : case_id.offset + rows + 1]
+        text = np.frombuffer(data, np.uint8) if data is not None and data.size else _NO_TEXT
+        hash_strings(text, bounds, first, second)
+    return first, second
+
+
 def _column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
     position = batch.schema.get_field_index(name)
     if position < 0 or pa.types.is_null(batch.schema.field(position).type):
@@ -237,12 +251,13 @@ def _column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
     return batch.column(position)
 
 
-def _id_reasons(case_id: pa.Array, duplicates: pa.Array | None) -> npt.NDArray[np.int8]:
+def _id_reasons(case_id: pa.Array, duplicates: UInt64Array | None) -> npt.NDArray[np.int8]:
     reason = np.zeros(len(case_id), np.int8)
     if duplicates is not None and len(duplicates):
-        repeated = pc.is_in(_plain(case_id), value_set=duplicates, skip_nulls=True)
-        reason[_mask(repeated)] = Reason.DUPLICATE_ID
+        first, second = id_hashes(case_id)
+        mark(readonly(first), readonly(second), readonly(duplicates), reason, Reason.DUPLICATE_ID)
     if case_id.null_count:
+        # The hash of a null means nothing, so this comes last.
         reason[_mask(case_id.is_null())] = Reason.NO_ID
     return reason
 
@@ -255,7 +270,7 @@ def _mask(array: pa.Array) -> npt.NDArray[np.bool_]:
 def _codes(
     lists: pa.Array | None, rows: int, index: CodeIndex
 ) -> tuple[Int32Array, Int32Array, Int32Array, int]:
-    """Lists of codes as the kernel takes them: positions, offsets, kind of each dictionary entry."""
+    """Lists of codes for the kernel: positions, offsets, kind of each dictionary entry."""
     if lists is None:
         return np.empty(0, np.int32), np.zeros(rows + 1, np.int32), np.zeros(1, np.int32), 0
     if lists.null_count:
@@ -301,13 +316,13 @@ def _kinds(strings: pa.Array, index: CodeIndex) -> Int32Array:
     if len(strings):
         bounds = np.frombuffer(offsets, dtype)[strings.offset : strings.offset + len(strings) + 1]
         text = np.frombuffer(data, np.uint8) if data is not None and data.size else _NO_TEXT
-        look_up(index, _fixed(text), _fixed(bounds), kinds[:-1])
+        look_up(index, readonly(text), readonly(bounds), kinds[:-1])
         if strings.null_count:
             kinds[:-1][_mask(strings.is_null())] = BLANK
     return kinds
 
 
-_NO_TEXT = np.zeros(1, np.uint8)
+_NO_TEXT = np.frombuffer(b"\0", np.uint8)
 
 
 def _numbers(batch: pa.RecordBatch, scheme: Scheme) -> Int32Array:
@@ -323,9 +338,12 @@ def _numbers(batch: pa.RecordBatch, scheme: Scheme) -> Int32Array:
             column = pc.index_in(_plain(column), value_set=departments, skip_nulls=True)
         elif column.type.bit_width > 32 or pa.types.is_uint32(column.type):
             # Rules compare with 32-bit constants only, so a larger value may stand at the bound.
-            low, high = pa.scalar(MISSING + 1, column.type) if pa.types.is_signed_integer(
-                column.type
-            ) else None, pa.scalar(2**31 - 1, column.type)
+            low, high = (
+                pa.scalar(MISSING + 1, column.type)
+                if pa.types.is_signed_integer(column.type)
+                else None,
+                pa.scalar(2**31 - 1, column.type),
+            )
             column = pc.min_element_wise(column, high, skip_nulls=False)
             if low is not None:
                 column = pc.max_element_wise(column, low, skip_nulls=False)
@@ -333,3 +351,36 @@ def _numbers(batch: pa.RecordBatch, scheme: Scheme) -> Int32Array:
             column = pc.fill_null(column.cast(pa.int32()), MISSING)
         row[:] = column.to_numpy(zero_copy_only=False)
     return numbers
+
+
+def group(table: pa.Table | pa.RecordBatch, scheme: Scheme) -> pa.Table:
+    """Group a table of cases in memory.
+
+    Args:
+        table: columns by their names in the registry (`grouper.cases.COLUMNS`); `case_id` and `dx`
+            are needed, others that the scheme compares count as null where they are absent.
+        scheme: the scheme.
+
+    Returns:
+        `case_id, status, mdc, adrg, drg, severity, reason`, in the order of the input.
+
+    Raises:
+        CaseTableError: a needed column is missing, or a known one has the wrong type.
+
+    >>> from grouper import load_scheme
+    >>> cases = pa.table({"case_id": ["1"], "dx": [["K35.900"]], "px": [["47.0901"]]})
+    >>> group(cases, load_scheme("chs-core")).column("adrg").to_pylist()
+    ['GD2']
+    """
+    if isinstance(table, pa.RecordBatch):
+        table = pa.Table.from_batches([table])
+    present = check_columns(table.schema, columns_for(scheme))
+    table = table.select(list(present)).combine_chunks()
+    batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    ids = pa.concat_arrays([_plain(b.column("case_id")) for b in batches])
+    counted = ids.drop_null().value_counts()
+    repeated = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
+    pairs = np.stack(id_hashes(repeated), axis=1)
+    duplicates = np.ascontiguousarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+    results = [group_batch(batch, scheme, duplicates).table() for batch in batches]
+    return pa.Table.from_batches(results).cast(RESULT_SCHEMA)

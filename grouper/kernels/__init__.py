@@ -1,0 +1,23 @@
+"""Kernels: arrays in, arrays out. The only place that imports numba; TECHNICAL.md draws the layout.
+
+Importing a kernel module compiles its kernels, or loads them from the cache.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+_WITHOUT_KERNELS = frozenset(("__init__", "arrays", "jit", "layout"))
+
+
+def load_all() -> list[str]:
+    """Load every kernel module, compiling what the cache does not hold; the modules' names."""
+    names = sorted(
+        f"{__name__}.{p.stem}"
+        for p in Path(__file__).parent.glob("*.py")
+        if p.stem not in _WITHOUT_KERNELS
+    )
+    for name in names:
+        import_module(name)
+    return names

@@ -17,13 +17,13 @@ from grouper.kernels.layout import BLANK, UNKNOWN
 
 
 class CodeIndex(NamedTuple):
-    """The hash table. `slots` holds positions of keys plus one, 0 is free; its size is a power of 2.
+    """The hash table.
 
     Attributes:
         data: uint8[], bytes of all keys one after the other.
         offsets: int32[keys + 1], where each begins.
         kinds: int32[keys].
-        slots: int32[2**n].
+        slots: int32[2**n], position of a key plus one; 0 is free.
         lengths: int32[], byte lengths of the prefixes (without `%`), longest first.
     """
 
@@ -50,7 +50,7 @@ def _step(state: np.uint64, byte: np.uint8) -> np.uint64:
 
 
 @inlined
-def _slot(state: np.uint64, size: int) -> int:
+def _slot(state, size):  # type: ignore[no-untyped-def]
     # The low bits of this hash are its weakest; fold the high ones in.
     return np.int64((state ^ (state >> np.uint64(29))) & np.uint64(size - 1))
 

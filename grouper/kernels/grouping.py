@@ -131,7 +131,7 @@ def _compares(left, comparison, right):  # type: ignore[no-untyped-def]
 def _count(codes, start, end, kind, members, number):  # type: ignore[no-untyped-def]
     """How many of `codes[start:end]` are in the set."""
     word, bit = number >> 6, np.uint64(number & 63)
-    found = 0
+    found = np.int64(0)
     for at in range(start, end):
         found += np.int64((members[kind[codes[at]], word] >> bit) & np.uint64(1))
     return found

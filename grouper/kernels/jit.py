@@ -79,9 +79,10 @@ def kernel(*signatures: types.Type) -> Callable[[F], F]:
 
     def compiled(function: F) -> F:
         with FileLock(cache_folder() / f"{function.__module__}.{function.__name__}.lock"):
-            return numba.njit(list(signatures), nogil=True, cache=True, error_model="numpy")(
-                function
-            )
+            compiled_function: F = numba.njit(
+                list(signatures), nogil=True, cache=True, error_model="numpy"
+            )(function)
+            return compiled_function
 
     return compiled
 

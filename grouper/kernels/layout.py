@@ -1,4 +1,4 @@
-"""Constants shared by the scheme compiler and the grouping kernel. TECHNICAL.md draws the arrays."""
+"""What the scheme compiler and the grouping kernel agree on; TECHNICAL.md draws the arrays."""
 
 from __future__ import annotations
 

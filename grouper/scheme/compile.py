@@ -17,7 +17,7 @@ from grouper.errors import PackError
 from grouper.kernels.layout import BLANK, NO_EXCLUSION, NO_LEVEL, PLAIN, UNKNOWN
 from grouper.scheme import rules
 from grouper.scheme.codes import PREFIX_MARK, CodeMap, code_map
-from grouper.scheme.graph import Decisions, Names, build_decisions
+from grouper.scheme.graph import MAX_ROOTS, Decisions, Names, build_decisions
 from grouper.scheme.pack import Adrg, Drg, Mdc, Pack
 
 Int32Array = npt.NDArray[np.int32]
@@ -75,8 +75,12 @@ class Compiled:
     retry_other_procedures: bool
 
 
-def compile_pack(pack: Pack) -> Compiled:
+def compile_pack(pack: Pack, *, max_roots: int = MAX_ROOTS) -> Compiled:
     """Compile a checked pack.
+
+    Args:
+        max_roots: beyond so many pairs of principal diagnosis and principal procedure the
+            procedure is tested in the graphs.
 
     Raises:
         PackError: where the pack exceeds a limit of the layout (65,000 exclusion lists).
@@ -103,6 +107,7 @@ def compile_pack(pack: Pack) -> Compiled:
         numbers,
         _principal_sets(dx, names.dx_sets),
         _principal_sets(px, names.px_sets),
+        max_roots=max_roots,
     )
     return Compiled(
         dx=dx,
@@ -194,7 +199,7 @@ def _diagnosis_signatures(
         families.append((code_map(pack.sites[family]), numbered))
 
     def level_of(code: str, level: str) -> int:
-        found = levels["MCC" if level == "MCC" else "CC"].best(code)
+        found = levels[level].best(code)
         return NO_LEVEL if found is None else lists[found]
 
     def signature(code: str) -> Signature:

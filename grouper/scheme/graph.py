@@ -251,9 +251,7 @@ def _reduce_row(
         row[:] = start if start < 0 else _reduced(graph, start, px_sets[0])
         return
     packed = np.packbits(px_sets[:, asked], axis=1)
-    combinations, first, inverse = np.unique(
-        packed, axis=0, return_index=True, return_inverse=True
-    )
+    combinations, first, inverse = np.unique(packed, axis=0, return_index=True, return_inverse=True)
     reduced = np.empty(len(combinations), np.int32)
     for i, representative in enumerate(first):
         key = (start, combinations[i].tobytes())

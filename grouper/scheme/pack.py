@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from grouper.errors import PackError
 from grouper.scheme import rules
@@ -136,7 +136,7 @@ class Pack:
     mdcs: tuple[Mdc, ...]
     sets: Mapping[str, tuple[str, ...]]
     sites: Mapping[str, Mapping[str, str]]
-    severity: Mapping[Literal["MCC", "CC"], Mapping[str, str]]
+    severity: Mapping[str, Mapping[str, str]]
     exclusions: Mapping[str, str]
     dx: Mapping[str, str]
     px: Mapping[str, str]
@@ -198,9 +198,7 @@ def _bytes(folder: Path, name: str) -> bytes | None:
         raise PackError(f"cannot be read: {error.strerror}", file=name) from error
 
 
-def parse_pack(
-    contents: Mapping[str, bytes | None], *, digest: str = "", source: str = ""
-) -> Pack:
+def parse_pack(contents: Mapping[str, bytes | None], *, digest: str = "", source: str = "") -> Pack:
     """Build a pack from the bytes of its files (name to content, None for an absent optional)."""
     identity = _identity(_text("scheme.toml", contents["scheme.toml"] or b""))
     tables = {name: list(_rows(name, contents.get(name))) for name in COLUMNS}
@@ -301,7 +299,9 @@ def _identity(text: str) -> _Identity:
     def key(wanted: str, kind: type | tuple[type, ...], what: str, default: object) -> object:
         value = data.get(wanted, default)
         if value is _REQUIRED:
-            raise PackError(f"the key {wanted} is missing", file=name, hint=f"add {wanted} = {what}")
+            raise PackError(
+                f"the key {wanted} is missing", file=name, hint=f"add {wanted} = {what}"
+            )
         if value is not default and not isinstance(value, kind):
             line = _line_of(text, wanted)
             raise PackError(f"{wanted} must be {what}, not {value!r}", file=name, line=line)
@@ -427,7 +427,9 @@ def _decision_list(lines: list[Line], attributes: frozenset[str]) -> tuple[Mdc, 
                     hint="list an MDC, then its ADRG nodes, each followed by its DRGs",
                 )
             _check_drg(line, mdc[0], adrg[0], drgs)
-            drgs.append(Drg(code, cells["name"], _rule(line, attributes), line.number, cells["when"]))
+            drgs.append(
+                Drg(code, cells["name"], _rule(line, attributes), line.number, cells["when"])
+            )
         else:
             raise PackError(
                 f"unknown level {level!r}", file=file, line=line.number, hint="mdc, adrg or drg"
@@ -538,13 +540,12 @@ def _sites(lines: list[Line]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _severity(lines: list[Line]) -> dict[Literal["MCC", "CC"], dict[str, str]]:
-    found: dict[Literal["MCC", "CC"], dict[str, str]] = {"MCC": {}, "CC": {}}
+def _severity(lines: list[Line]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {"MCC": {}, "CC": {}}
     for line in lines:
         code, level = _code("severity.csv", line, "code"), line.cells["level"]
-        if level == "MCC" or level == "CC":
-            members = found[level]
-        else:
+        members = found.get(level)
+        if members is None:
             raise PackError(
                 f"unknown level {level!r}",
                 file="severity.csv",

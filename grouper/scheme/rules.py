@@ -124,6 +124,8 @@ class Dept:
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """`not term`; true where the term compares a missing value."""
+
     term: Rule
 
     def __str__(self) -> str:
@@ -132,6 +134,8 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """All terms hold."""
+
     terms: tuple[Rule, ...]
 
     def __str__(self) -> str:
@@ -140,6 +144,8 @@ class And:
 
 @dataclass(frozen=True, slots=True)
 class Or:
+    """At least one term holds."""
+
     terms: tuple[Rule, ...]
 
     def __str__(self) -> str:

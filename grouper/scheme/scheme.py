@@ -148,7 +148,7 @@ def _engine_digest() -> str:
 
 
 def _stamp(folder: Path) -> str | None:
-    """A name for the pack's present content; None where a file is missing, so that reading says so."""
+    """A name for the pack's present content; None where a file cannot be read."""
     digest = hashlib.sha256(_engine_digest().encode())
     for name in FILES:
         try:
@@ -178,4 +178,4 @@ def _write_cache(stamp: str, scheme: Scheme) -> None:
     handle, temporary = tempfile.mkstemp(dir=folder)
     with os.fdopen(handle, "wb") as file:
         pickle.dump(scheme, file, protocol=5)
-    os.replace(temporary, folder / f"{stamp}.pickle")
+    Path(temporary).replace(folder / f"{stamp}.pickle")

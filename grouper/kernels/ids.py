@@ -1,0 +1,109 @@
+"""Hashes of case ids, for finding ids that stand more than once in inputs of any size.
+
+Two independent 64-bit hashes make 128 bits: among a billion ids the chance that two different ones
+agree in all of them is below 1e-20.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+from grouper.kernels.jit import inlined, kernel, ro, rw
+
+UInt64Array = npt.NDArray[np.uint64]
+
+_MULTIPLY_1 = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLY_2 = np.uint64(0xD6E8FEB86659FD93)
+_START_1 = np.uint64(0x243F6A8885A308D3)
+_START_2 = np.uint64(0x13198A2E03707344)
+
+
+@inlined
+def _mixed(state: np.uint64) -> np.uint64:
+    """A bijection of 64-bit words in which each input bit changes about half of the output."""
+    state ^= state >> np.uint64(32)
+    state *= _MULTIPLY_2
+    state ^= state >> np.uint64(29)
+    state *= _MULTIPLY_1
+    return state ^ (state >> np.uint64(32))
+
+
+@kernel(
+    types.void(ro(types.uint8), ro(types.int32), rw(types.uint64), rw(types.uint64)),
+    types.void(ro(types.uint8), ro(types.int64), rw(types.uint64), rw(types.uint64)),
+)
+def hash_strings(
+    text: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int32] | npt.NDArray[np.int64],
+    first: UInt64Array,
+    second: UInt64Array,
+) -> None:
+    """Hash each string of an Arrow column; `offsets` has one entry more than the outputs."""
+    for i in range(len(first)):
+        at, end = np.int64(offsets[i]), np.int64(offsets[i + 1])
+        one = _START_1 ^ np.uint64(end - at)
+        two = _START_2 ^ np.uint64(end - at)
+        while at < end:
+            word = np.uint64(0)
+            stop = min(at + 8, end)
+            for byte in range(at, stop):
+                word = (word << np.uint64(8)) | np.uint64(text[byte])
+            one = _mixed(one ^ word)
+            two = (two ^ _mixed(word + _MULTIPLY_2)) * _MULTIPLY_1
+            two ^= two >> np.uint64(31)
+            at = stop
+        first[i] = one
+        second[i] = _mixed(two)
+
+
+@kernel(
+    types.void(
+        ro(types.uint64), ro(types.uint64), types.int64, rw(types.int64), rw(types.uint64, 2)
+    )
+)
+def scatter(
+    first: UInt64Array,
+    second: UInt64Array,
+    bits: int,
+    next_free: npt.NDArray[np.int64],
+    out: UInt64Array,
+) -> None:
+    """Order hash pairs by bucket: the top `bits` (at least one) of `first`.
+
+    Args:
+        next_free: int64[2**bits], where each bucket begins in `out`; counted on.
+        out: uint64[n, 2].
+    """
+    shift = np.uint64(64) - np.uint64(bits)
+    for i in range(len(first)):
+        bucket = np.int64(first[i] >> shift)
+        out[next_free[bucket], 0] = first[i]
+        out[next_free[bucket], 1] = second[i]
+        next_free[bucket] += 1
+
+
+@kernel(
+    types.void(ro(types.uint64), ro(types.uint64), ro(types.uint64, 2), rw(types.int8), types.int8)
+)
+def mark(
+    first: UInt64Array,
+    second: UInt64Array,
+    wanted: UInt64Array,
+    marks: npt.NDArray[np.int8],
+    value: int,
+) -> None:
+    """Set `marks[i] = value` where the pair stands in `wanted` (uint64[k, 2], sorted by pair)."""
+    for i in range(len(first)):
+        low, high = 0, wanted.shape[0]
+        while low < high:
+            middle = (low + high) >> 1
+            if wanted[middle, 0] < first[i] or (
+                wanted[middle, 0] == first[i] and wanted[middle, 1] < second[i]
+            ):
+                low = middle + 1
+            else:
+                high = middle
+        if low < wanted.shape[0] and wanted[low, 0] == first[i] and wanted[low, 1] == second[i]:
+            marks[i] = value

@@ -1,0 +1,97 @@
+"""Writing result tables as Parquet: whole or not at all, and the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from grouper.errors import OutputError
+
+
+def part_name(number: int) -> str:
+    """File name of a part."""
+    return f"part-{number:05d}.parquet"
+
+
+class ParquetFile:
+    """A Parquet file under construction: it appears under its name when it is complete.
+
+    Readers see plain strings; dictionaries are an encoding only. Used as a context manager; an
+    exception inside leaves nothing behind.
+    """
+
+    def __init__(
+        self, path: Path, schema: pa.Schema, *, plain: Iterable[str] = ("case_id",)
+    ) -> None:
+        """Begin a file.
+
+        Args:
+            path: its final name; the folder exists.
+            schema: the columns; texts may come as dictionaries of strings.
+            plain: columns that are written without a dictionary, having as many values as rows.
+        """
+        self.path = path
+        self.rows = 0
+        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        self._schema = schema
+        plain = set(plain)
+        self._options = {
+            "compression": "zstd",
+            "compression_level": 1,
+            "use_dictionary": [n for n in schema.names if n not in plain],
+            "write_statistics": False,
+            "store_schema": False,
+        }
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._writer = pq.ParquetWriter(self._temporary, self._schema, **self._options)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        return self
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append a batch; it becomes one row group."""
+        assert self._writer is not None
+        if batch.num_rows:
+            try:
+                self._writer.write_batch(batch, row_group_size=batch.num_rows)
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
+            self.rows += batch.num_rows
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        assert self._writer is not None
+        try:
+            self._writer.close()
+            if kind is None:
+                with self._temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+                self._temporary.replace(self.path)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        finally:
+            with suppress(FileNotFoundError):
+                self._temporary.unlink()
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path.name} cannot be written: {error.strerror or error}",
+        hint="check the folder's permissions and the free space",
+    )
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
