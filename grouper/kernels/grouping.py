@@ -106,9 +106,9 @@ _VALUE, _YES, _NO = int(NodeColumn.VALUE), int(NodeColumn.YES), int(NodeColumn.N
 _MCC, _CC = int(Op.MCC), int(Op.CC)
 _OTHER_DX, _OTHER_PX, _PRINCIPAL_PX = int(Op.OTHER_DX), int(Op.OTHER_PX), int(Op.PRINCIPAL_PX)
 _COUNT_OTHER_DX, _COUNT_OTHER_PX = int(Op.COUNT_OTHER_DX), int(Op.COUNT_OTHER_PX)
-_COUNT_PX, _SITES = int(Op.COUNT_PX), int(Op.SITES)
+_SITES, _NUMBER = int(Op.SITES), int(Op.NUMBER)
 _NONE, _NO_DIAGNOSIS = int(Reason.NONE), int(Reason.NO_DIAGNOSIS)
-_LEVEL_CC, _LEVEL_MCC = int(SeverityLevel.CC), int(SeverityLevel.MCC)
+_LEVEL_MCC = int(SeverityLevel.MCC)
 
 
 @inlined
@@ -148,94 +148,29 @@ def _any(codes, start, end, kind, members, number):  # type: ignore[no-untyped-d
 
 
 @inlined
-def _different_sites(codes, start, end, kind, sites):  # type: ignore[no-untyped-def]
+def _different_sites(codes, start, end, kind, sites, family):  # type: ignore[no-untyped-def]
     """How many different sites the codes lie on; lists are short, so each looks back."""
-    found = 0
+    found = np.int64(0)
     for at in range(start, end):
-        site = sites[kind[codes[at]]]
-        if site == 0:
-            continue
-        seen = False
+        site = sites[family, kind[codes[at]]]
+        seen = site == 0
         for before in range(start, at):
-            if sites[kind[codes[before]]] == site:
-                seen = True
-                break
+            seen |= sites[family, kind[codes[before]]] == site
         if not seen:
             found += 1
     return found
 
 
 @inlined
-def _severity(cases, start, end, exclusion):  # type: ignore[no-untyped-def]
-    """Highest level among the other diagnoses that the principal one does not exclude."""
-    cc = False
+def _levels(codes, start, end, complication, exclusion):  # type: ignore[no-untyped-def]
+    """Levels found among the other diagnoses: bit 1 an MCC, bit 0 a CC, none of them excluded."""
+    found = np.int64(0)
     for at in range(start + 1, end):
-        lists = np.int64(cases.dx_complication[cases.dx[at]])
-        level = lists >> 16
-        if level != NO_LEVEL and level != exclusion:
-            return _LEVEL_MCC
-        level = lists & 0xFFFF
-        if level != NO_LEVEL and level != exclusion:
-            cc = True
-    return _LEVEL_CC if cc else 0
-
-
-@inlined
-def _has_cc(cases, start, end, exclusion):  # type: ignore[no-untyped-def]
-    for at in range(start + 1, end):
-        level = np.int64(cases.dx_complication[cases.dx[at]]) & 0xFFFF
-        if level != NO_LEVEL and level != exclusion:
-            return True
-    return False
-
-
-@inlined
-def _holds(scheme, cases, i, node, d0, d1, p0, p1, severity, exclusion):  # type: ignore[no-untyped-def]
-    """Whether the test of a node holds for case i with diagnoses d0:d1 and procedures p0:p1."""
-    op, a = scheme.nodes[node, _OP], scheme.nodes[node, _A]
-    if op == _MCC:
-        return severity == _LEVEL_MCC
-    if op == _CC:
-        # A case with an MCC may have a CC besides; only then is a second look needed.
-        if severity == _LEVEL_MCC:
-            return _has_cc(cases, d0, d1, exclusion)
-        return severity == _LEVEL_CC
-    if op == _OTHER_PX:
-        return _any(cases.px, p0 + 1, p1, cases.px_kind, scheme.px_members, a)
-    if op == _PRINCIPAL_PX:
-        return _any(cases.px, p0, min(p0 + 1, p1), cases.px_kind, scheme.px_members, a)
-    if op == _OTHER_DX:
-        return _any(cases.dx, d0 + 1, d1, cases.dx_kind, scheme.dx_members, a)
-    b, value = scheme.nodes[node, _B], np.int64(scheme.nodes[node, _VALUE])
-    if op == _COUNT_OTHER_DX:
-        found = _count(cases.dx, d0 + 1, d1, cases.dx_kind, scheme.dx_members, a)
-    elif op == _COUNT_OTHER_PX:
-        found = _count(cases.px, p0 + 1, p1, cases.px_kind, scheme.px_members, a)
-    elif op == _COUNT_PX:
-        found = _count(cases.px, p0, p1, cases.px_kind, scheme.px_members, a)
-    elif op == _SITES:
-        found = _different_sites(cases.dx, d0, d1, cases.dx_kind, scheme.sites[a])
-    else:
-        found = np.int64(cases.numbers[a, i])
-        if found == MISSING:
-            return False
-    return _compares(found, b, value)
-
-
-@inlined
-def _answer(scheme, cases, i, d0, d1, p0, p1, severity, exclusion):  # type: ignore[no-untyped-def]
-    """Outcome of case i with the procedures p0:p1."""
-    row = cases.dx_principal[cases.dx[d0]]
-    column = 0
-    if scheme.root.shape[1] > 1 and p1 > p0:
-        column = cases.px_principal[cases.px[p0]]
-    at = scheme.root[row, column]
-    while at >= 0:
-        if _holds(scheme, cases, i, at, d0, d1, p0, p1, severity, exclusion):
-            at = scheme.nodes[at, _YES]
-        else:
-            at = scheme.nodes[at, _NO]
-    return ~at
+        lists = np.int64(complication[codes[at]])
+        mcc, cc = lists >> 16, lists & 0xFFFF
+        found |= np.int64((mcc != NO_LEVEL) & (mcc != exclusion)) << 1
+        found |= np.int64((cc != NO_LEVEL) & (cc != exclusion))
+    return found
 
 
 @kernel(types.void(_SCHEME, _CASES, rw(types.int8), rw(types.int32), rw(types.int8)))
@@ -256,25 +191,64 @@ def group_cases(
         outcome: int32[n], out: number of the answer; `NO_ANSWER` for none and for invalid cases.
         severity: int8[n], out: 0 none, 1 CC, 2 MCC.
     """
+    # Arrays are taken out of the tuples once: reading them inside the loop would count references.
+    root, nodes, dx_members, px_members, sites, retry = scheme
+    dx, dx_offsets, dx_kind, dx_principal, dx_exclusion, dx_complication = cases[:6]
+    px, px_offsets, px_kind, px_principal, numbers = cases[6:]
+    split_by_procedure = root.shape[1] > 1
     for i in range(len(outcome)):
         outcome[i] = NO_ANSWER
         severity[i] = 0
         if reason[i] != _NONE:
             continue
-        d0, d1 = np.int64(cases.dx_offsets[i]), np.int64(cases.dx_offsets[i + 1])
-        if d0 == d1 or cases.dx_kind[cases.dx[d0]] == BLANK:
+        d0, d1 = np.int64(dx_offsets[i]), np.int64(dx_offsets[i + 1])
+        if d0 == d1 or dx_kind[dx[d0]] == BLANK:
             reason[i] = _NO_DIAGNOSIS
             continue
-        p0, p1 = np.int64(cases.px_offsets[i]), np.int64(cases.px_offsets[i + 1])
-        exclusion = np.int64(cases.dx_exclusion[cases.dx[d0]])
-        level = _severity(cases, d0, d1, exclusion)
-        severity[i] = level
-        answer = _answer(scheme, cases, i, d0, d1, p0, p1, level, exclusion)
-        if answer == NO_ANSWER and scheme.retry[0] == 1:
-            for p in range(p0 + 1, p1):
-                if cases.px_kind[cases.px[p]] == BLANK:
-                    continue
-                answer = _answer(scheme, cases, i, d0, d1, p, p + 1, level, exclusion)
-                if answer != NO_ANSWER:
-                    break
-        outcome[i] = answer
+        p0, last = np.int64(px_offsets[i]), np.int64(px_offsets[i + 1])
+        row = dx_principal[dx[d0]]
+        levels = _levels(dx, d0, d1, dx_complication, np.int64(dx_exclusion[dx[d0]]))
+        severity[i] = min(levels, _LEVEL_MCC)
+        p1 = last
+        while True:
+            column = 0
+            if split_by_procedure and p1 > p0:
+                column = px_principal[px[p0]]
+            at = root[row, column]
+            while at >= 0:
+                op, a, b = nodes[at, _OP], nodes[at, _A], nodes[at, _B]
+                value = np.int64(nodes[at, _VALUE])
+                if op == _MCC:
+                    holds = levels >= 2
+                elif op == _CC:
+                    holds = (levels & 1) == 1
+                elif op == _OTHER_PX:
+                    holds = _any(px, p0 + 1, p1, px_kind, px_members, a)
+                elif op == _NUMBER:
+                    number = np.int64(numbers[a, i])
+                    holds = number != MISSING and _compares(number, b, value)
+                elif op == _OTHER_DX:
+                    holds = _any(dx, d0 + 1, d1, dx_kind, dx_members, a)
+                elif op == _PRINCIPAL_PX:
+                    holds = _any(px, p0, min(p0 + 1, p1), px_kind, px_members, a)
+                else:
+                    if op == _SITES:
+                        found = _different_sites(dx, d0, d1, dx_kind, sites, a)
+                    elif op == _COUNT_OTHER_DX:
+                        found = _count(dx, d0 + 1, d1, dx_kind, dx_members, a)
+                    elif op == _COUNT_OTHER_PX:
+                        found = _count(px, p0 + 1, p1, px_kind, px_members, a)
+                    else:
+                        found = _count(px, p0, p1, px_kind, px_members, a)
+                    holds = _compares(found, b, value)
+                at = nodes[at, _YES] if holds else nodes[at, _NO]
+            outcome[i] = ~at
+            # An ungrouped case is tried with each other procedure in turn, as the only one.
+            if at != ~NO_ANSWER or retry[0] == 0:
+                break
+            p0 += 1
+            while p0 < last and px_kind[px[p0]] == BLANK:
+                p0 += 1
+            if p0 >= last:
+                break
+            p1 = p0 + 1

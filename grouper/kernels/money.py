@@ -1,0 +1,60 @@
+"""Money columns between Arrow's 128-bit decimals and int64 fen, without a Python object per row."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from grouper.kernels.jit import kernel, ro, rw
+
+GOOD, NOT_FEN, OUT_OF_RANGE = 0, 1, 2
+"""Faults of an amount: none, a fraction of a fen, more than the engine computes with."""
+
+
+@kernel(
+    types.void(
+        ro(types.int64, 2),
+        types.int64,
+        types.int64,
+        types.int64,
+        rw(types.int64),
+        rw(types.int8),
+    )
+)
+def decimals_to_fen(
+    words: NDArray[np.int64],
+    factor: int,
+    divisor: int,
+    limit: int,
+    fen: NDArray[np.int64],
+    fault: NDArray[np.int8],
+) -> None:
+    """Convert rows of (low, high) words of a decimal, times factor / divisor, to fen.
+
+    One of ``factor`` and ``divisor`` is 1. Rows with a fault are given 0 fen.
+    """
+    for i in range(words.shape[0]):
+        low = words[i, 0]
+        fault[i] = GOOD
+        fen[i] = 0
+        if words[i, 1] != low >> 63:
+            fault[i] = OUT_OF_RANGE
+            continue
+        if divisor > 1:
+            if low % divisor != 0:
+                fault[i] = NOT_FEN
+                continue
+            low //= divisor
+        if low > limit // factor or low < -(limit // factor):
+            fault[i] = OUT_OF_RANGE
+        else:
+            fen[i] = low * factor
+
+
+@kernel(types.void(ro(types.int64), rw(types.int64, 2)))
+def fill_words(values: NDArray[np.int64], words: NDArray[np.int64]) -> None:
+    """Write integers as rows of (low, high) words of a decimal."""
+    for i in range(values.size):
+        words[i, 0] = values[i]
+        words[i, 1] = values[i] >> 63
