@@ -7,6 +7,8 @@ from typing import Any
 
 import ray
 
+from grouper.kernels import load_all
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -34,6 +36,7 @@ class Worker:
     """Loads the kernels when it starts and keeps what the tasks of one `map` call share."""
 
     def __init__(self) -> None:
+        load_all()
         self._shared_ref: Any = None
         self._shared: Any = None
 

@@ -1,0 +1,78 @@
+"""Between the wire and Arrow: IPC bytes of bounded size, checked where a stranger sent them."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from cluster.errors import RequestError, Violation
+
+MESSAGE_BYTES = 3 << 20
+"""Largest Arrow IPC stream in one message; a gRPC message is 4 MiB at most by default."""
+MESSAGE_ROWS = 131_072
+"""Most cases in one message, so that the answer fits in a message too."""
+
+
+def encode(table: pa.Table | pa.RecordBatch) -> bytes:
+    """The table as one complete Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write(table)
+    return bytes(sink.getvalue())
+
+
+def decode(data: bytes, field: str) -> pa.Table:
+    """The table of one complete Arrow IPC stream that a stranger sent, checked to the last byte.
+
+    Args:
+        data: the bytes.
+        field: the field of the request that holds them, for the error.
+
+    Raises:
+        RequestError: too large, not Arrow IPC, or inconsistent within.
+    """
+    if len(data) > MESSAGE_BYTES:
+        raise RequestError(
+            Violation(field, f"{len(data):,} bytes; at most {MESSAGE_BYTES:,} are allowed"),
+            hint="send the cases in several messages",
+        )
+    try:
+        with pa.ipc.open_stream(data) as reader:
+            table = reader.read_all()
+        # The kernels trust offsets and indices; bytes from outside may point anywhere.
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, UnicodeDecodeError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise RequestError(
+            Violation(field, f"not one complete Arrow IPC stream: {first_line}"),
+            hint="write it with pyarrow.ipc.new_stream, one stream a message",
+        ) from error
+    if table.num_rows > MESSAGE_ROWS:
+        raise RequestError(
+            Violation(field, f"{table.num_rows:,} cases; at most {MESSAGE_ROWS:,} are allowed"),
+            hint="send the cases in several messages",
+        )
+    return table
+
+
+def messages(table: pa.Table | pa.RecordBatch) -> Iterator[bytes]:
+    """The table in its order as streams that each fit in a message; an empty table gives one.
+
+    Raises:
+        RequestError: a single row is too large.
+    """
+    rows = table.num_rows
+    whole_bytes = max(1, table.nbytes)
+    step = max(1, min(MESSAGE_ROWS, int(rows * 0.8 * MESSAGE_BYTES / whole_bytes)))
+    at = 0
+    while True:
+        piece = table.slice(at, step)
+        data = encode(piece)
+        if len(data) > MESSAGE_BYTES:
+            if step == 1:
+                raise RequestError(Violation("arrow_ipc", f"row {at} does not fit in a message"))
+            step = max(1, step // 2)
+            continue
+        yield data
+        at += step
+        if at >= rows:
+            return

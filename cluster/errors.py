@@ -1,0 +1,84 @@
+"""Errors of the service, on top of the engine's own: both sides of the wire use them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from grouper.errors import GrouperError
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field of a request that is not as it must be.
+
+    Attributes:
+        field: path of the field in the request message, for example `case.dx`.
+        description: what it must be.
+    """
+
+    field: str
+    description: str
+
+
+class RequestError(GrouperError):
+    """A malformed request (INVALID_ARGUMENT).
+
+    Attributes:
+        violations: each field at fault.
+    """
+
+    code: ClassVar[str] = "BAD_REQUEST"
+
+    def __init__(self, *violations: Violation, hint: str = "") -> None:
+        told = "; ".join(f"{one.field}: {one.description}" for one in violations)
+        super().__init__(told, hint=hint)
+        self.violations = violations
+
+
+class NotFoundError(GrouperError):
+    """The request names a thing that is not there (NOT_FOUND)."""
+
+    code: ClassVar[str] = "NOT_FOUND"
+
+
+class ConflictError(GrouperError):
+    """A request_id was used before, for something else (ALREADY_EXISTS)."""
+
+    code: ClassVar[str] = "REQUEST_ID_REUSED"
+
+
+class StateError(GrouperError):
+    """The thing is not in the state that the request needs (FAILED_PRECONDITION)."""
+
+    code: ClassVar[str] = "WRONG_STATE"
+
+
+class NotReadyError(GrouperError):
+    """The server warms up or shuts down (UNAVAILABLE): the same call may go through later."""
+
+    code: ClassVar[str] = "NOT_READY"
+
+
+class ServiceError(GrouperError):
+    """What a server answered instead of a result, as the client sees it.
+
+    Attributes:
+        status: name of the gRPC status, for example `INVALID_ARGUMENT`.
+        reason: the stable word of the error, for example `BAD_REQUEST`; empty where none came.
+        violations: fields of the request at fault.
+    """
+
+    code: ClassVar[str] = "SERVICE"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: str,
+        reason: str = "",
+        violations: tuple[Violation, ...] = (),
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+        self.violations = violations

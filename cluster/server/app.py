@@ -1,0 +1,138 @@
+"""The server's life: listen, warm up, serve, and at the end say so, drain, and stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from cluster.drg.v1 import case_pb2, grouping_service_pb2, run_service_pb2
+from cluster.drg.v1 import grouping_service_pb2_grpc as grouping_grpc
+from cluster.drg.v1 import run_service_pb2_grpc as run_grpc
+from cluster.errors import StateError
+from cluster.server.cases import case_to_batch
+from cluster.server.config import ServerConfig
+from cluster.server.grouping import GroupingService, SchemeShelf
+from cluster.server.register import Register
+from cluster.server.runs import RunService
+from cluster.server.status import ErrorInterceptor
+from cluster.server.supervisor import Supervisor
+from grouper.grouping import group_batch
+from grouper.scheme import load_scheme
+
+GROUPING = grouping_service_pb2.DESCRIPTOR.services_by_name["GroupingService"].full_name
+RUNS = run_service_pb2.DESCRIPTOR.services_by_name["RunService"].full_name
+_NAMES = ("", GROUPING, RUNS)
+
+_log = logging.getLogger(__name__)
+
+
+class FrontEnd:
+    """One server. Used as an async context manager: entered, it is warm and serves.
+
+    Raises:
+        StateError: the address is taken, or another server owns the register.
+        PackError: a scheme cannot be loaded.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._ready = False
+        self._health = health.aio.HealthServicer()
+        self._executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cases")
+        self._shelf = SchemeShelf(())
+        self._register = Register(config.state)
+        self._supervisor = Supervisor(config, self._register)
+        self._server = grpc.aio.server(
+            interceptors=(ErrorInterceptor(lambda: self._ready),),
+            # Two servers on one port would share its calls at random.
+            options=(("grpc.so_reuseport", 0),),
+        )
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop(grace=0)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stop(self._config.grace_seconds)
+
+    async def _start(self) -> None:
+        server = self._server
+        grouping = GroupingService(self._shelf, self._executor)
+        runs = RunService(self._config.data, self._register, self._supervisor, self._executor)
+        grouping_grpc.add_GroupingServiceServicer_to_server(grouping, server)
+        run_grpc.add_RunServiceServicer_to_server(runs, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection(
+            (GROUPING, RUNS, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        )
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        try:
+            self.port = server.add_insecure_port(self._config.listen)
+        except RuntimeError as error:
+            raise StateError(
+                f"cannot listen on {self._config.listen}", hint="is another server there?"
+            ) from error
+        await server.start()
+        await asyncio.to_thread(self._warm_up)
+        await self._supervisor.start()
+        self._ready = True
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        _log.info("serving on port %d", self.port)
+
+    def _warm_up(self) -> None:
+        """Loads every scheme and groups one case by it, so that no caller waits for a compiler."""
+        case = case_to_batch(case_pb2.Case(case_id="0", dx=["I10.x00"]))
+        for name in self._config.schemes:
+            scheme = load_scheme(name)
+            group_batch(case, scheme)
+            self._shelf.schemes[scheme.id] = scheme
+
+    async def _set_health(self, status: int) -> None:
+        for name in _NAMES:
+            await self._health.set(name, status)
+
+    async def _stop(self, grace: float) -> None:
+        """NOT_SERVING first, so that no new caller comes; then the drain; then the end."""
+        await self._health.enter_graceful_shutdown()
+        _log.info("stopping")
+        # Watchers wait for runs, not for the server: they are sent away while calls drain.
+        await asyncio.gather(self._supervisor.stop(), self._server.stop(grace))
+        self._supervisor.close()
+        self._executor.shutdown()
+        self._register.close()
+
+
+async def serve(config: ServerConfig, started: Callable[[int], None]) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Args:
+        config: the settings.
+        started: called with the port once the server is warm.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stopped.set)
+    async with FrontEnd(config) as front:
+        started(front.port)
+        await stopped.wait()

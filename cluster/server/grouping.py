@@ -1,0 +1,94 @@
+"""GroupingService: cases are grouped in this process, because a task per request cannot pay."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import pyarrow as pa
+
+from cluster.codec import decode, encode
+from cluster.drg.v1 import grouping_service_pb2 as messages
+from cluster.drg.v1 import grouping_service_pb2_grpc as service
+from cluster.errors import RequestError, Violation
+from cluster.server.cases import case_to_batch, result_of_one
+from grouper.grouping import group, group_batch
+from grouper.scheme import Scheme
+
+
+class SchemeShelf:
+    """The schemes that a server holds, by id."""
+
+    def __init__(self, schemes: Sequence[Scheme]) -> None:
+        self.schemes = {scheme.id: scheme for scheme in sorted(schemes, key=lambda one: one.id)}
+
+    def find(self, scheme_id: str) -> Scheme:
+        """The scheme of an id; the only one where the id is empty.
+
+        Raises:
+            RequestError: there is none, or an empty id could mean several.
+        """
+        if not scheme_id and len(self.schemes) == 1:
+            return next(iter(self.schemes.values()))
+        found = self.schemes.get(scheme_id)
+        if found is None:
+            told = f"no scheme {scheme_id!r}" if scheme_id else "must name a scheme"
+            raise RequestError(
+                Violation("scheme", told), hint=f"this server holds {', '.join(self.schemes)}"
+            )
+        return found
+
+
+class GroupingService(service.GroupingServiceServicer):
+    """Groups cases by the schemes on the shelf."""
+
+    def __init__(self, shelf: SchemeShelf, executor: Executor) -> None:
+        self._shelf = shelf
+        self._executor = executor
+
+    async def GroupCase(  # noqa: N802 - named by the contract
+        self, request: messages.GroupCaseRequest, context: Any
+    ) -> messages.GroupCaseResponse:
+        """One case, now. Raises RequestError where the request holds no case."""
+        scheme = self._shelf.find(request.scheme)
+        if not request.HasField("case"):
+            raise RequestError(Violation("case", "must be set"))
+        grouped = group_batch(case_to_batch(request.case), scheme)
+        return messages.GroupCaseResponse(result=result_of_one(grouped), scheme=scheme.id)
+
+    async def GroupBatch(  # noqa: N802 - named by the contract
+        self, request_iterator: AsyncIterator[messages.GroupBatchRequest], context: Any
+    ) -> AsyncIterator[messages.GroupBatchResponse]:
+        """An answer for every message, in order. Raises RequestError, CaseTableError."""
+        scheme: Scheme | None = None
+        loop = asyncio.get_running_loop()
+        async for request in request_iterator:
+            if scheme is None or request.scheme:
+                scheme = self._shelf.find(request.scheme)
+            # Off the loop: the kernels release the lock, so other calls are answered meanwhile.
+            data = await loop.run_in_executor(
+                self._executor, group_message, request.arrow_ipc, scheme
+            )
+            yield messages.GroupBatchResponse(arrow_ipc=data)
+
+    async def ListSchemes(  # noqa: N802 - named by the contract
+        self, request: messages.ListSchemesRequest, context: Any
+    ) -> messages.ListSchemesResponse:
+        """The schemes on the shelf."""
+        return messages.ListSchemesResponse(
+            schemes=[
+                messages.Scheme(id=one.id, title=one.title, digest=one.digest)
+                for one in self._shelf.schemes.values()
+            ]
+        )
+
+
+def group_message(data: bytes, scheme: Scheme) -> bytes:
+    """Groups the cases of one message: Arrow IPC bytes in and out.
+
+    Raises:
+        RequestError: the bytes are no Arrow IPC stream or break a limit.
+        CaseTableError: a needed column is missing or has the wrong type.
+    """
+    cases: pa.Table = decode(data, "arrow_ipc")
+    return encode(group(cases, scheme))

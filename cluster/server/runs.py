@@ -1,0 +1,209 @@
+"""RunService: the register over the wire."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from cluster import codec
+from cluster.drg.v1 import run_service_pb2 as messages
+from cluster.drg.v1 import run_service_pb2_grpc as service
+from cluster.errors import NotFoundError, NotReadyError, RequestError, StateError, Violation
+from cluster.server.register import Record, Register, Spec, State
+from cluster.server.supervisor import Supervisor
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_TABLE = re.compile(r"[a-z][a-z_]{0,63}")
+_DEFAULT_PAGE, _LARGEST_PAGE = 50, 500
+_BATCH_ROWS = 16_384
+
+_STATES = {
+    State.QUEUED: messages.RUN_STATE_QUEUED,
+    State.RUNNING: messages.RUN_STATE_RUNNING,
+    State.SUCCEEDED: messages.RUN_STATE_SUCCEEDED,
+    State.FAILED: messages.RUN_STATE_FAILED,
+    State.CANCELLED: messages.RUN_STATE_CANCELLED,
+}
+
+
+class RunService(service.RunServiceServicer):
+    """Starts, shows and ends runs, and hands out what they wrote."""
+
+    def __init__(
+        self, data: Path, register: Register, supervisor: Supervisor, executor: Executor
+    ) -> None:
+        self._data = data.resolve()
+        self._register = register
+        self._supervisor = supervisor
+        self._executor = executor
+
+    async def StartRun(  # noqa: N802 - named by the contract
+        self, request: messages.StartRunRequest, context: Any
+    ) -> messages.StartRunResponse:
+        """Takes a run in. Raises RequestError, ConflictError, StateError."""
+        spec = self._check_start(request)
+        record = await self._supervisor.call(self._register.add, request.request_id, spec)
+        self._supervisor.wake()
+        return messages.StartRunResponse(run=self._message(record))
+
+    async def GetRun(  # noqa: N802 - named by the contract
+        self, request: messages.GetRunRequest, context: Any
+    ) -> messages.GetRunResponse:
+        """One run. Raises NotFoundError."""
+        return messages.GetRunResponse(run=self._message(await self._get(request.run_id)))
+
+    async def ListRuns(  # noqa: N802 - named by the contract
+        self, request: messages.ListRunsRequest, context: Any
+    ) -> messages.ListRunsResponse:
+        """A page of runs. Raises RequestError."""
+        if request.page_size < 0:
+            raise RequestError(Violation("page_size", "must not be negative"))
+        size = min(request.page_size or _DEFAULT_PAGE, _LARGEST_PAGE)
+        records, token = await self._supervisor.call(self._register.page, size, request.page_token)
+        runs = [self._message(record) for record in records]
+        return messages.ListRunsResponse(runs=runs, next_page_token=token)
+
+    async def WatchRun(  # noqa: N802 - named by the contract
+        self, request: messages.WatchRunRequest, context: Any
+    ) -> AsyncIterator[messages.WatchRunResponse]:
+        """The run until it ended. Raises NotFoundError, NotReadyError at shutdown."""
+        record = None
+        async for record in self._supervisor.watch(request.run_id):
+            yield messages.WatchRunResponse(run=self._message(record))
+        if record is not None and not record.state.ended:
+            raise NotReadyError("the server stops", hint="watch again when it is back")
+
+    async def CancelRun(  # noqa: N802 - named by the contract
+        self, request: messages.CancelRunRequest, context: Any
+    ) -> messages.CancelRunResponse:
+        """Asks a run to end. Raises NotFoundError."""
+        record = await self._supervisor.cancel(request.run_id)
+        return messages.CancelRunResponse(run=self._message(record))
+
+    async def GetRunManifest(  # noqa: N802 - named by the contract
+        self, request: messages.GetRunManifestRequest, context: Any
+    ) -> messages.GetRunManifestResponse:
+        """The manifest. Raises NotFoundError, StateError."""
+        folder = await self._finished(request.run_id)
+        text = await asyncio.to_thread((folder / "manifest.json").read_text, encoding="utf-8")
+        return messages.GetRunManifestResponse(manifest_json=text)
+
+    async def ReadRunTable(  # noqa: N802 - named by the contract
+        self, request: messages.ReadRunTableRequest, context: Any
+    ) -> AsyncIterator[messages.ReadRunTableResponse]:
+        """A table in pieces. Raises RequestError, NotFoundError, StateError."""
+        if not _TABLE.fullmatch(request.table):
+            raise RequestError(Violation("table", "must be the name of a table, as `clearing`"))
+        folder = await self._finished(request.run_id)
+        files = _table_files(folder, request.table)
+        if not files:
+            raise NotFoundError(f"the run has no table {request.table!r}")
+        loop = asyncio.get_running_loop()
+        pieces = _pieces(files)
+        while (data := await loop.run_in_executor(self._executor, next, pieces, None)) is not None:
+            yield messages.ReadRunTableResponse(arrow_ipc=data)
+
+    async def _get(self, run_id: str) -> Record:
+        return await self._supervisor.call(self._register.get, run_id)
+
+    async def _finished(self, run_id: str) -> Path:
+        record = await self._get(run_id)
+        if record.state is not State.SUCCEEDED:
+            raise StateError(
+                f"the run {run_id} has no result: it is {record.state.value}",
+                hint="WatchRun tells when it has succeeded",
+            )
+        return Path(record.spec.out)
+
+    def _check_start(self, request: messages.StartRunRequest) -> Spec:
+        wrong = []
+        if not _REQUEST_ID.fullmatch(request.request_id):
+            wrong.append(Violation("request_id", "must be 1 to 64 letters, digits, -, _ or ."))
+        spec = request.spec
+        paths = {}
+        for name in ("region", "scheme", "policy", "out"):
+            value = getattr(spec, name)
+            try:
+                paths[name] = self._place(value, may_be_built_in=name in ("scheme", "policy"))
+            except ValueError as error:
+                wrong.append(Violation(f"spec.{name}", str(error)))
+        if "region" in paths and not Path(paths["region"]).is_dir():
+            wrong.append(Violation("spec.region", "no such folder below the data folder"))
+        if wrong:
+            raise RequestError(*wrong)
+        return Spec(**paths)
+
+    def _place(self, name: str, *, may_be_built_in: bool) -> str:
+        """Where a named thing lies: a path below the data folder, or a built-in name as it is."""
+        if not name or "\0" in name:
+            raise ValueError("must be set")
+        path = (self._data / name).resolve()
+        if not path.is_relative_to(self._data) or path == self._data:
+            raise ValueError("must lie below the data folder")
+        if may_be_built_in and "/" not in name and not path.exists():
+            return name
+        return str(path)
+
+    def _shown(self, place: str) -> str:
+        path = Path(place)
+        return str(path.relative_to(self._data)) if path.is_relative_to(self._data) else place
+
+    def _message(self, record: Record) -> messages.Run:
+        spec = record.spec
+        run = messages.Run(
+            run_id=record.run_id,
+            request_id=record.request_id,
+            spec=messages.RunSpec(
+                region=self._shown(spec.region),
+                scheme=self._shown(spec.scheme),
+                policy=self._shown(spec.policy),
+                out=self._shown(spec.out),
+            ),
+            state=_STATES[record.state],
+            progress=messages.RunProgress(
+                stage=record.stage,
+                parts_done=record.parts_done,
+                parts_total=record.parts_total,
+                cases_done=record.cases_done,
+                cases_total=record.cases_total,
+                estimated_end_time=_time(record.estimated_end),
+            ),
+            create_time=_time(record.created),
+            start_time=_time(record.started),
+            end_time=_time(record.ended),
+            attempts=record.attempts,
+            cancel_requested=record.cancel_requested,
+        )
+        if record.state is State.FAILED:
+            run.failure.reason = record.failure_reason
+            run.failure.message = record.failure_message
+            run.failure.hint = record.failure_hint
+        return run
+
+
+def _time(seconds: float | None) -> Timestamp | None:
+    return (
+        None if seconds is None else Timestamp(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))
+    )
+
+
+def _table_files(folder: Path, table: str) -> list[Path]:
+    single = folder / f"{table}.parquet"
+    return [single] if single.is_file() else sorted((folder / table).glob("part-*.parquet"))
+
+
+def _pieces(files: list[Path]) -> Iterator[bytes]:
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            empty = True
+            for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
+                empty = False
+                yield from codec.messages(batch)
+            if empty:
+                yield codec.encode(pa.Table.from_batches([], file.schema_arrow))
