@@ -1,0 +1,163 @@
+"""The run folder: whose it is, whether it is complete, and what is written last."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from grouper.errors import OutputError, RunError
+from grouper.parts import ParquetFile, file_digest
+from grouper.run.work import WORK, write_whole
+
+MANIFEST: Final = "manifest.json"
+LOG: Final = "log.jsonl"
+_TABLES: Final = ("grouped", "points")
+
+
+@dataclass
+class Manifest:
+    """What a run says of itself. It holds no clock time and no path.
+
+    Attributes:
+        stages: per stage its counts and the digests of the files that it wrote.
+        checks: the equations of `settlement.checks` with both sides.
+    """
+
+    run: str
+    engine: str
+    scheme: dict[str, Any]
+    policy: dict[str, Any]
+    year: int
+    inputs: dict[str, str]
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[dict[str, object]] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def stage(self, name: str, counts: Mapping[str, Any], digests: Mapping[str, str]) -> None:
+        """Add a stage."""
+        self.stages.append(
+            {"stage": name, "counts": dict(sorted(counts.items())), "digests": dict(digests)}
+        )
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every output file, by name."""
+        return {name: digest for stage in self.stages for name, digest in stage["digests"].items()}
+
+    def text(self) -> str:
+        """The manifest as JSON."""
+        return json.dumps(self.__dict__, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def read_manifest(run: Path) -> Manifest | None:
+    """The manifest of a run folder; None where there is none.
+
+    Raises:
+        RunError: there is one, and it is not a manifest.
+    """
+    try:
+        return Manifest(**json.loads((run / MANIFEST).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as cause:
+        raise RunError(
+            f"{run / MANIFEST} is not a manifest: {cause}",
+            hint="delete the folder, or choose another --out",
+        ) from cause
+
+
+def verify(run: Path, manifest: Manifest) -> None:
+    """Compare every output file with the manifest.
+
+    Raises:
+        RunError: a file is missing or altered.
+    """
+    for name, digest in sorted(manifest.digests.items()):
+        path = run / name
+        if not path.is_file():
+            fault = "is missing"
+        elif file_digest(path) != digest:
+            fault = "was altered"
+        else:
+            continue
+        raise RunError(
+            f"{name} {fault}: the run folder is no longer what its manifest says",
+            hint=f"delete {run} to compute the run again, or choose another --out",
+        )
+
+
+def prepare(run: Path, run_id: str) -> bool:
+    """Make the folder ready for a run; return whether an unfinished one is taken up.
+
+    Raises:
+        RunError: the folder belongs to another run, or holds something else.
+        OutputError: it cannot be written.
+    """
+    mark = run / WORK / "run"
+    try:
+        if run.exists() and not run.is_dir():
+            raise OutputError(f"{run} is a file", hint="name a folder")
+        if mark.is_file():
+            known = mark.read_text(encoding="utf-8")
+            if known != run_id:
+                raise _other(run, known, "an unfinished run")
+        elif run.is_dir() and any(path.name != WORK for path in run.iterdir()):
+            raise OutputError(
+                f"{run} holds something that is not a run",
+                hint="choose another --out, or an empty folder",
+            )
+        resumed = mark.is_file()
+        for folder in (*_TABLES, f"{WORK}/done", f"{WORK}/facts", f"{WORK}/rejected"):
+            (run / folder).mkdir(parents=True, exist_ok=True)
+        if not resumed:
+            write_whole(mark, run_id.encode())
+    except OSError as error:
+        raise OutputError(
+            f"{run} cannot be written: {error.strerror or error}",
+            hint="check the folder's permissions and the free space",
+        ) from error
+    return resumed
+
+
+def belongs(run: Path, manifest: Manifest, run_id: str) -> None:
+    """Refuse a folder with the finished run of other inputs.
+
+    Raises:
+        RunError: the manifest is of another run.
+    """
+    if manifest.run != run_id:
+        raise _other(run, manifest.run, "a run")
+
+
+def _other(run: Path, known: str, what: str) -> RunError:
+    return RunError(
+        f"{run} holds {what} of other inputs, scheme, policy or engine (id {known})",
+        hint="choose another --out, or delete that folder",
+    )
+
+
+def write_table(run: Path, name: str, table: pa.Table) -> dict[str, str]:
+    """Write one of the driver's tables; return its digest by name."""
+    path = run / f"{name}.parquet"
+    with ParquetFile(path, table.schema, plain=()) as out:
+        for batch in table.combine_chunks().to_batches():
+            out.write(batch)
+    return {path.name: file_digest(path)}
+
+
+def finish(run: Path, manifest: Manifest) -> None:
+    """Write the manifest, which makes the run a finished one, and clear the work files."""
+    write_whole(run / MANIFEST, manifest.text().encode())
+    clear_work(run)
+
+
+def clear_work(run: Path) -> None:
+    """Remove the work files of a finished run."""
+    shutil.rmtree(run / WORK, ignore_errors=True)

@@ -1,0 +1,118 @@
+"""Arrow columns of money and points: to integers and back (folders.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from grouper.errors import RunError
+from grouper.kernels.money import NOT_FEN, OUT_OF_RANGE, decimals_to_fen, fill_words
+from grouper.settlement.numbers import FEN, MAX_FEN, PLACES
+
+MONEY: Final = pa.decimal128(18, 2)
+"""Type of money columns, yuan."""
+
+POINTS: Final = pa.decimal128(20, PLACES)
+"""Type of points, point values, coefficients and weights."""
+
+_MONEY_PLACES = 2
+_FLOAT_TOLERANCE = 1e-6
+
+Ints = NDArray[np.int64]
+Faults = NDArray[np.int8]
+Mask = NDArray[np.bool_]
+
+
+def null_mask(column: pa.Array) -> Mask:
+    """Which rows are null."""
+    if column.null_count == 0:
+        return np.zeros(len(column), np.bool_)
+    mask: Mask = column.is_null().to_numpy(zero_copy_only=False)
+    return mask
+
+
+def fen_column(column: pa.Array) -> tuple[Ints, Faults, Mask]:
+    """A money column as (fen, fault by row, null by row); a faulty or null row has 0 fen.
+
+    Accepts a decimal128 of any scale, integers (yuan), and float64 that is whole fen within 1e-6.
+    """
+    null = null_mask(column)
+    rows = len(column)
+    fen, fault = np.zeros(rows, np.int64), np.zeros(rows, np.int8)
+    kind = column.type
+    if pa.types.is_null(kind) or rows == 0:
+        return fen, fault, null
+    if pa.types.is_decimal128(kind):
+        words = np.frombuffer(column.buffers()[1], np.int64)
+        words = words.reshape(-1, 2)[column.offset : column.offset + rows]
+        up, down = max(_MONEY_PLACES - kind.scale, 0), max(kind.scale - _MONEY_PLACES, 0)
+        if max(up, down) > 18:  # a power of ten beyond a word
+            column, up, down = column.cast(pa.decimal128(38, 18)), 0, 16
+            words = np.frombuffer(column.buffers()[1], np.int64).reshape(-1, 2)
+        words.flags.writeable = False
+        decimals_to_fen(words, 10**up, 10**down, MAX_FEN, fen, fault)
+    elif pa.types.is_floating(kind):
+        _float_to_fen(column.fill_null(0.0).to_numpy(), fen, fault)
+    else:
+        yuan = column.fill_null(0).to_numpy()
+        wrong = (yuan > MAX_FEN // FEN) | (yuan < -(MAX_FEN // FEN))
+        fault[wrong] = OUT_OF_RANGE
+        fen[~wrong] = yuan[~wrong].astype(np.int64) * FEN
+    fen[null] = 0
+    fault[null] = 0
+    return fen, fault, null
+
+
+def _float_to_fen(yuan: NDArray[np.float64], fen: Ints, fault: Faults) -> None:
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = yuan * FEN
+        whole = np.rint(scaled)
+        # A large amount is whole fen, too, when it is the double nearest to these fen.
+        near = (np.abs(scaled - whole) <= _FLOAT_TOLERANCE) | (whole / FEN == yuan)
+        inside = np.abs(whole) <= MAX_FEN
+    fault[~near] = NOT_FEN
+    fault[near & ~inside] = OUT_OF_RANGE
+    good = near & inside
+    fen[good] = whole[good].astype(np.int64)
+
+
+def decimal_column(values: Ints, kind: pa.DataType, null: Mask | None = None) -> pa.Array:
+    """Integers as a decimal column of their unit (`MONEY` from fen, `POINTS` from 1e-8)."""
+    words = np.empty((len(values), 2), np.int64)
+    values = np.ascontiguousarray(values).view()
+    values.flags.writeable = False
+    fill_words(values, words)
+    valid = None
+    nulls = 0
+    if null is not None and null.any():
+        valid = pa.py_buffer(np.packbits(~null, bitorder="little").tobytes())
+        nulls = int(null.sum())
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(words)], nulls)
+
+
+def exact_column(values: Iterable[int | None], kind: pa.DataType) -> pa.Array:
+    """Python integers of any size as a decimal column.
+
+    Raises:
+        RunError: a number has more digits than the table's type.
+    """
+    decimals = [None if v is None else Decimal(f"{v}e-{kind.scale}") for v in values]
+    try:
+        return pa.array(decimals, kind)
+    except pa.ArrowInvalid as cause:
+        raise RunError(
+            f"a sum does not fit its column: {cause}",
+            hint="look for absurd amounts in the cases and the budget",
+        ) from cause
+
+
+def text_column(codes: NDArray[np.integer], texts: tuple[str, ...]) -> pa.Array:
+    """Positions in ``texts`` as a dictionary column, written to files as plain strings."""
+    return pa.DictionaryArray.from_arrays(
+        pa.array(codes.astype(np.int32, copy=False)), pa.array(texts, pa.string())
+    )

@@ -1,0 +1,310 @@
+"""Month budgets, point values and the monthly statements of hospitals (settlement.md section 6)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from grouper.errors import RegionError, RunError
+from grouper.settlement.numbers import SCALE, money, p8, rounded, yuan_text
+from grouper.settlement.policy import Policy
+from grouper.settlement.region import Deduction, Region
+
+MONTHS = 12
+_FEN_PER_UNIT = Fraction(SCALE, 100)
+
+
+@dataclass(slots=True)
+class Account:
+    """Sums of one hospital, pool and month over its cases of route ``drg``; fen and 1e-8 points."""
+
+    cases: int = 0
+    total: int = 0
+    fund: int = 0
+    cash: int = 0
+    self_pay: int = 0
+    other: int = 0
+    points: int = 0
+
+    def add(self, other: Account) -> None:
+        """Add another account."""
+        self.cases += other.cases
+        self.total += other.total
+        self.fund += other.fund
+        self.cash += other.cash
+        self.self_pay += other.self_pay
+        self.other += other.other
+        self.points += other.points
+
+
+AccountKey = tuple[str, str, str]
+"""Hospital, pool and month."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Points that an approved review adds to a case.
+
+    Attributes:
+        points: decided − carried points, in 1e-8; may be negative.
+        row: the month in whose statement they stand; empty: they go to clearing.
+    """
+
+    hospital_id: str
+    pool: str
+    month: str
+    points: int
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
+class MonthValue:
+    """One pool and month.
+
+    Attributes:
+        budget: month budget in fen, exact.
+        points: points before review, in 1e-8.
+        value: point value in 1e-8 yuan.
+        closed: whether the value is a frozen one.
+    """
+
+    cases: int
+    budget: Fraction
+    points: int
+    value: int
+    closed: bool
+
+
+@dataclass(slots=True)
+class HospitalMonth:
+    """The statement of a hospital, pool and month; fen and 1e-8 points."""
+
+    cases: int = 0
+    points: int = 0
+    extra_points: int = 0
+    deducted_points: int = 0
+    gross: int = 0
+    cash: int = 0
+    prepaid: int = 0
+    audit_deduction: int = 0
+    paid: int = 0
+    deposit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Months:
+    """All month values and statements, and what has to be said about them."""
+
+    values: dict[tuple[str, str], MonthValue]
+    statements: dict[AccountKey, HospitalMonth]
+    warnings: list[str] = field(default_factory=list)
+
+
+def months_of(year: int) -> tuple[str, ...]:
+    """The twelve months of a year as ``YYYY-MM``."""
+    return tuple(f"{year}-{month:02d}" for month in range(1, MONTHS + 1))
+
+
+def month_after(month: str) -> str:
+    """The next month; ``2024-12`` gives ``2025-01``."""
+    year, number = int(month[:4]), int(month[5:])
+    return f"{year + number // MONTHS}-{number % MONTHS + 1:02d}"
+
+
+def month_shares(
+    region: Region, pool: str, year: int, funds: Mapping[str, int], warnings: list[str]
+) -> dict[str, Fraction]:
+    """Share of each month of the year in the pool's budget (统筹基金支出月占比).
+
+    Args:
+        region: the region's tables.
+        pool: the pool.
+        year: the settlement year; the shares are those of the year before.
+        funds: the year's own fund payments in fen by month, used where no shares are given.
+        warnings: what has to be said is added here.
+
+    Raises:
+        RegionError: shares that add up to nothing, or two rows for one month of the year.
+    """
+    given = {month: amount for (name, month), amount in region.month_shares.items() if name == pool}
+    last_year = {month: amount for month, amount in given.items() if month[:4] == str(year - 1)}
+    by_month: dict[str, int] = {}
+    for month, amount in sorted((last_year or given).items()):
+        mine = f"{year}-{month[5:]}"
+        if mine in by_month:
+            raise RegionError(
+                f"pool '{pool}' has two rows for month {month[5:]} of the year",
+                file="month_shares.csv",
+                hint=f"keep the rows of {year - 1}",
+            )
+        by_month[mine] = amount
+    if not by_month:
+        warnings.append(f"own_month_shares: pool '{pool}' has no row in month_shares.csv")
+        by_month = dict(funds)
+    whole = sum(by_month.values())
+    if whole <= 0:
+        raise RegionError(
+            f"the month shares of pool '{pool}' add up to {yuan_text(whole)}",
+            file="month_shares.csv",
+            hint="give last year's inpatient fund payment of each month",
+        )
+    return {month: Fraction(amount, whole) for month, amount in by_month.items()}
+
+
+def settle_months(
+    region: Region,
+    policy: Policy,
+    year: int,
+    accounts: Mapping[AccountKey, Account],
+    extras: Iterable[Extra],
+) -> Months:
+    """Point values of all pools and months, and every hospital's statement.
+
+    Args:
+        region: the region's tables.
+        policy: its rules.
+        year: the settlement year.
+        accounts: sums by hospital, pool and month over the cases of route ``drg``.
+        extras: points of approved reviews.
+
+    Raises:
+        RegionError: a pool without budget, a month without share, a deduction that has no value.
+        RunError: a month with cases and without points.
+    """
+    warnings: list[str] = []
+    values = _values(region, policy, year, accounts, warnings)
+    deductions = _by_row(region, year)
+    extra_rows: dict[AccountKey, list[Extra]] = defaultdict(list)
+    for extra in extras:
+        if extra.row:
+            extra_rows[extra.hospital_id, extra.pool, extra.row].append(extra)
+    statements = {}
+    for key in sorted({*accounts, *extra_rows, *deductions}):
+        account = accounts.get(key, Account())
+        statements[key] = _statement(
+            region,
+            policy.month.ratio,
+            key,
+            account,
+            values,
+            extra_rows.get(key, []),
+            deductions.get(key, []),
+        )
+    return Months(values, statements, warnings)
+
+
+def _values(
+    region: Region,
+    policy: Policy,
+    year: int,
+    accounts: Mapping[AccountKey, Account],
+    warnings: list[str],
+) -> dict[tuple[str, str], MonthValue]:
+    pools: dict[str, dict[str, Account]] = defaultdict(lambda: defaultdict(Account))
+    for (_, pool, month), account in sorted(accounts.items()):
+        pools[pool][month].add(account)
+    if policy.month.basis == "fund" and any(a.cash for a in accounts.values()):
+        warnings.append(
+            "fund_basis: the point value shares out the fund's budget alone, "
+            "and patient cash is subtracted again (month.basis)"
+        )
+    values = {}
+    for pool, months in sorted(pools.items()):
+        funds = {month: account.fund for month, account in months.items()}
+        shares = month_shares(region, pool, year, funds, warnings)
+        for month, account in sorted(months.items()):
+            if month not in shares:
+                raise RegionError(
+                    f"pool '{pool}' has cases in {month} and no share for it",
+                    file="month_shares.csv",
+                    hint="add last year's payment of that month; 0 gives it no budget",
+                )
+            budget = region.budget_of(pool, month) * shares[month]
+            if policy.month.basis == "total":
+                budget += account.cash
+            values[pool, month] = _value(region, pool, month, account, budget, warnings)
+    return values
+
+
+def _value(
+    region: Region,
+    pool: str,
+    month: str,
+    account: Account,
+    budget: Fraction,
+    warnings: list[str],
+) -> MonthValue:
+    if account.points <= 0:
+        raise RunError(
+            f"pool '{pool}' has {account.cases} cases and no points in {month}, "
+            "so no point value follows",
+            hint="check the costs of these cases, or freeze the month in closed.csv",
+        )
+    frozen = region.closed.get((pool, month))
+    if frozen is None:
+        value = p8(budget * _FEN_PER_UNIT / account.points)
+        return MonthValue(account.cases, budget, account.points, value, closed=False)
+    if frozen.points != account.points:
+        warnings.append(
+            f"closed_month_changed: pool '{pool}' {month} was closed with other points; "
+            "the difference goes to clearing"
+        )
+    return MonthValue(account.cases, budget, account.points, frozen.point_value, closed=True)
+
+
+def _by_row(region: Region, year: int) -> dict[AccountKey, list[Deduction]]:
+    rows: dict[AccountKey, list[Deduction]] = defaultdict(list)
+    for deduction in region.deductions:
+        if deduction.month not in months_of(year):
+            raise RegionError(
+                f"the month {deduction.month} lies outside the year {year}",
+                file="deductions.csv",
+                line=deduction.row,
+                hint="move the line to the region folder of its year",
+            )
+        rows[deduction.hospital_id, deduction.pool, deduction.month].append(deduction)
+    return rows
+
+
+def _statement(
+    region: Region,
+    ratio: Fraction,
+    key: AccountKey,
+    account: Account,
+    values: Mapping[tuple[str, str], MonthValue],
+    extras: list[Extra],
+    deductions: list[Deduction],
+) -> HospitalMonth:
+    _, pool, month = key
+    known = values.get((pool, month))
+    frozen = region.closed.get((pool, month))
+    value = known.value if known else frozen.point_value if frozen else None
+    deducted = sum(deduction.points for deduction in deductions)
+    if deducted and value is None:
+        raise RegionError(
+            f"points are deducted in {month}, and pool '{pool}' has no point value there",
+            file="deductions.csv",
+            line=next(d.row for d in deductions if d.points),
+            hint="name a month in which the pool has cases",
+        )
+    worth = money(account.points, value or 0)
+    audit = sum(deduction.money for deduction in deductions)
+    gross = rounded(worth)
+    exact = (worth - account.cash) * ratio - audit
+    prepaid = rounded(exact)
+    added = sum((money(e.points, values[e.pool, e.month].value) for e in extras), Fraction(0))
+    paid = rounded(exact + added * ratio - money(deducted, value or 0))
+    return HospitalMonth(
+        cases=account.cases,
+        points=account.points,
+        extra_points=sum(extra.points for extra in extras),
+        deducted_points=deducted,
+        gross=gross,
+        cash=account.cash,
+        prepaid=prepaid,
+        audit_deduction=audit,
+        paid=paid,
+        deposit=gross - account.cash - audit - prepaid,
+    )

@@ -1,0 +1,54 @@
+"""Where a case goes and why: the words of the output tables, as codes inside."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ROUTES: Final = ("drg", "per_diem", "item", "invalid")
+DRG, PER_DIEM, ITEM, INVALID = range(len(ROUTES))
+
+REASONS: Final = (
+    "",
+    # invalid
+    "no_id",
+    "duplicate_id",
+    "no_diagnosis",
+    "unknown_hospital",
+    "unknown_insurance",
+    "month_outside_year",
+    "bad_amount",
+    "no_total_cost",
+    "negative_cost",
+    # item
+    "self_pay",
+    # drg
+    "within_bounds",
+    "above_high",
+    "below_low",
+    "in_band",
+    "no_weight",
+    "published_unstable",
+    "few_cases",
+    "high_cv",
+    "ambiguous",
+    "ungrouped",
+    "review_approved",
+    "review_refused",
+    "review_pending",
+)
+"""Reason of a case, by code."""
+
+CODE: Final = {reason: code for code, reason in enumerate(REASONS)}
+
+MESSAGES: Final = {
+    "no_id": "the case has no case_id",
+    "duplicate_id": "the case_id stands more than once",
+    "no_diagnosis": "the case has no principal diagnosis",
+    "unknown_hospital": "the hospital is not in hospitals.csv",
+    "unknown_insurance": "insurance is none of employee, resident, self",
+    "month_outside_year": "settle_month is not a month of the settlement year",
+    "bad_amount": "the amount is not whole fen, or larger than the engine computes with",
+    "no_total_cost": "total_cost is empty",
+    "negative_cost": "the cost is negative",
+}
+"""What a rejected row is told, by rule."""

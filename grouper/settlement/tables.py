@@ -1,0 +1,142 @@
+"""The output tables of a run that the driver writes whole (folders.md), sorted by their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import pyarrow as pa
+
+from grouper.settlement.amounts import MONEY, POINTS, exact_column
+from grouper.settlement.benchmarks import Benchmarks
+from grouper.settlement.clearing import Clearing
+from grouper.settlement.months import AccountKey, HospitalMonth, Months
+from grouper.settlement.numbers import p8, rounded
+from grouper.settlement.region import LEVELS
+from grouper.settlement.statistics import Population
+
+_REGION = 0
+
+
+def _money(values: Sequence[Fraction | int | None]) -> pa.Array:
+    return exact_column((None if v is None else rounded(v) for v in values), MONEY)
+
+
+def _points(values: Sequence[int | None]) -> pa.Array:
+    return exact_column(values, POINTS)
+
+
+def statistics_table(drgs: Sequence[str], population: Population) -> pa.Table:
+    """``statistics``: drg, level (0 = region), cases, cost_sum, mean_cost, cv."""
+    rows = [
+        (drg, level, group.sums[level], group.means[level])
+        for drg, group in sorted(zip(drgs, population.groups, strict=True), key=lambda x: x[0])
+        for level in (_REGION, *LEVELS)
+        if group.sums[level].count
+    ]
+    return pa.table(
+        {
+            "drg": pa.array([row[0] for row in rows], pa.string()),
+            "level": pa.array([row[1] for row in rows], pa.int8()),
+            "cases": pa.array([row[2].count for row in rows], pa.int64()),
+            "cost_sum": _money([row[2].total for row in rows]),
+            "mean_cost": _money([row[3] or 0 for row in rows]),
+            "cv": pa.array([row[2].cv for row in rows], pa.float64()),
+        }
+    )
+
+
+def benchmarks_table(benchmarks: Benchmarks) -> pa.Table:
+    """``benchmarks``: drg, level and the columns of folders.md, for every DRG of the scheme."""
+    rows = [
+        (drg, level, at)
+        for drg in sorted(benchmarks.drgs, key=lambda drg: drg.drg)
+        if drg.drg[1:3] != "QY"  # an ambiguous group is never paid by a benchmark
+        for level, at in zip(LEVELS, drg.levels, strict=True)
+    ]
+    weights = [None if drg.weight is None else p8(drg.weight) for drg, _, _ in rows]
+    return pa.table(
+        {
+            "drg": pa.array([drg.drg for drg, _, _ in rows], pa.string()),
+            "level": pa.array([level for _, level, _ in rows], pa.int8()),
+            "weight": _points(weights),
+            "base_points": _points([drg.base_points for drg, _, _ in rows]),
+            "coefficient": _points([at.coefficient for _, _, at in rows]),
+            "stable": pa.array([drg.stable for drg, _, _ in rows], pa.bool_()),
+            "basic": pa.array([drg.basic for drg, _, _ in rows], pa.bool_()),
+            "region_mean": _money([drg.region_mean for drg, _, _ in rows]),
+            "level_mean": _money([at.own_mean for _, _, at in rows]),
+            "high_above": _money([at.high_above for _, _, at in rows]),
+            "low_below": _money([at.low_below for _, _, at in rows]),
+            "inversion": pa.array([at.inversion for _, _, at in rows], pa.bool_()),
+        }
+    )
+
+
+def months_table(months: Months) -> pa.Table:
+    """``months``: pool, month, cases, budget, points, point_value, paid, residual."""
+    rows = sorted(months.values.items())
+    gross: dict[tuple[str, str], int] = dict.fromkeys(months.values, 0)
+    paid = dict(gross)
+    for (_, pool, month), statement in months.statements.items():
+        if (pool, month) in gross:
+            gross[pool, month] += statement.gross
+            paid[pool, month] += statement.paid
+    return pa.table(
+        {
+            "pool": pa.array([key[0] for key, _ in rows], pa.string()),
+            "month": pa.array([key[1] for key, _ in rows], pa.string()),
+            "cases": pa.array([value.cases for _, value in rows], pa.int64()),
+            "budget": _money([value.budget for _, value in rows]),
+            "points": _points([value.points for _, value in rows]),
+            "point_value": _points([value.value for _, value in rows]),
+            "paid": _money([paid[key] for key, _ in rows]),
+            "residual": _money([rounded(value.budget) - gross[key] for key, value in rows]),
+        }
+    )
+
+
+def hospital_months_table(statements: Mapping[AccountKey, HospitalMonth]) -> pa.Table:
+    """``hospital_months``: hospital_id, pool, month and the columns of `HospitalMonth`."""
+    rows = sorted(statements.items())
+    made = [row for _, row in rows]
+    return pa.table(
+        {
+            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
+            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
+            "month": pa.array([key[2] for key, _ in rows], pa.string()),
+            "cases": pa.array([row.cases for row in made], pa.int64()),
+            "points": _points([row.points for row in made]),
+            "extra_points": _points([row.extra_points for row in made]),
+            "deducted_points": _points([row.deducted_points for row in made]),
+            "gross": _money([row.gross for row in made]),
+            "cash": _money([row.cash for row in made]),
+            "prepaid": _money([row.prepaid for row in made]),
+            "audit_deduction": _money([row.audit_deduction for row in made]),
+            "paid": _money([row.paid for row in made]),
+            "deposit": _money([row.deposit for row in made]),
+        }
+    )
+
+
+def clearing_table(cleared: Mapping[tuple[str, str], Clearing]) -> pa.Table:
+    """``clearing``: hospital_id, pool and the columns of `Clearing`."""
+    rows = sorted(cleared.items())
+    made = [row for _, row in rows]
+    return pa.table(
+        {
+            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
+            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
+            "cases": pa.array([row.cases for row in made], pa.int64()),
+            "points": _points([row.points for row in made]),
+            "deducted_points": _points([row.deducted_points for row in made]),
+            "point_value": _points([row.point_value for row in made]),
+            "gross": _money([row.gross for row in made]),
+            "assessed": _money([row.assessed for row in made]),
+            "surplus_cut": _money([row.surplus_cut for row in made]),
+            "self_pay_cut": _money([row.self_pay_cut for row in made]),
+            "cash": _money([row.cash for row in made]),
+            "already_paid": _money([row.already_paid for row in made]),
+            "due": _money([row.due for row in made]),
+        }
+    )
