@@ -297,7 +297,8 @@ def _codes(
     kinds = _kinds(values.dictionary, index)
     positions = values.indices
     if positions.null_count:
-        positions = pc.fill_null(positions, len(kinds) - 1)
+        # A full dictionary of 8-bit positions has no room for one more.
+        positions = pc.fill_null(positions.cast(pa.int32()), len(kinds) - 1)
     positions = positions.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
     unknown = 0
     if np.any(kinds == UNKNOWN):
@@ -336,16 +337,13 @@ def _numbers(batch: pa.RecordBatch, scheme: Scheme) -> Int32Array:
         if name == "dept":
             departments = pa.array(scheme.compiled.departments, pa.string())
             column = pc.index_in(_plain(column), value_set=departments, skip_nulls=True)
-        elif column.type.bit_width > 32 or pa.types.is_uint32(column.type):
-            # Rules compare with 32-bit constants only, so a larger value may stand at the bound.
-            low, high = (
-                pa.scalar(MISSING + 1, column.type)
-                if pa.types.is_signed_integer(column.type)
-                else None,
-                pa.scalar(2**31 - 1, column.type),
-            )
+        elif column.type.bit_width >= 32:
+            # Rules compare with smaller constants only, so a larger value may stand at the bound;
+            # and the least of all means null to the kernel.
+            high = pa.scalar(2**31 - 1, column.type)
             column = pc.min_element_wise(column, high, skip_nulls=False)
-            if low is not None:
+            if pa.types.is_signed_integer(column.type):
+                low = pa.scalar(MISSING + 1, column.type)
                 column = pc.max_element_wise(column, low, skip_nulls=False)
         if column.null_count:
             column = pc.fill_null(column.cast(pa.int32()), MISSING)

@@ -172,8 +172,10 @@ def _look(
                     meta.row_group(i).num_rows for i in range(meta.num_row_groups)
                 ]
         if form == "csv":
-            types = _csv_types(_csv_header(file, encoding), wanted, names)
-            return pa.schema([(n, _as_read(n, t, wanted, names)) for n, t in types.items()]), []
+            header = _csv_header(file, encoding)
+            types = _csv_types(header, wanted, names)
+            known = [n for n in header if n in types]
+            return pa.schema([(n, _as_read(n, types[n], wanted, names)) for n in known]), []
         with pa.memory_map(str(file)) as stream:
             return _open_ipc(stream).schema, []
     except (pa.ArrowInvalid, OSError) as error:

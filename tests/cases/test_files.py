@@ -1,0 +1,178 @@
+"""Reading cases: forms, encodings, parts, and what is said about a file that cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from grouper.cases import COLUMNS, CaseSource, open_cases, read_part
+from grouper.cases import files as case_files
+from grouper.errors import CaseTableError
+
+TABLE = pa.table(
+    {
+        "case_id": ["1", "2", None],
+        "dx": pa.array([["I21.900", "I10.x00x002"], [], None], pa.list_(pa.string())),
+        "px": pa.array([["36.0600"], None, [None, "38.9301"]], pa.list_(pa.string())),
+        "age": pa.array([60, None, 0], pa.int64()),
+        "dept": ["0301", None, "11"],
+        "colour": ["red", "green", "blue"],
+    }
+)
+WANTED = tuple(COLUMNS[n] for n in ("case_id", "dx", "px", "age", "sex", "dept"))
+
+
+def cases_of(source: CaseSource) -> list[dict[str, object]]:
+    return [row for part in source.parts for b in read_part(source, part) for row in b.to_pylist()]
+
+
+def write_ipc(table: pa.Table, path: Path, *, stream: bool = False) -> None:
+    new = pa.ipc.new_stream if stream else pa.ipc.new_file
+    with pa.OSFile(str(path), "wb") as sink, new(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.arrows", "a.csv"])
+def test_every_form_reads_the_same(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "a.parquet":
+        pq.write_table(TABLE, path)
+    elif name == "a.csv":
+        path.write_text(
+            "colour,case_id,dx,px,age,dept\n"
+            "red,1,I21.900|I10.x00x002,36.0600,60,0301\ngreen,2,,,,\nblue,,,|38.9301,0,11\n"
+        )
+    else:
+        write_ipc(TABLE, path, stream=name.endswith("s"))
+    source = open_cases(path, wanted=WANTED)
+    assert source.absent == ("sex",)
+    rows = cases_of(source)
+    assert [r["case_id"] for r in rows] == ["1", "2", None]
+    assert rows[0]["dx"] == ["I21.900", "I10.x00x002"]
+    assert not rows[1]["dx"]
+    assert rows[2]["px"] in ([None, "38.9301"], ["", "38.9301"])
+    assert [r["age"] for r in rows] == [60, None, 0]
+    assert [r["dept"] for r in rows] == ["0301", None, "11"]
+    assert "colour" not in rows[0]
+
+
+def test_parts_follow_from_the_input_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case_files, "PART_ROWS", 4)
+    table = pa.table({"case_id": [str(i) for i in range(11)], "dx": [["A"]] * 11})
+    pq.write_table(table, tmp_path / "b.parquet", row_group_size=3)
+    pq.write_table(table.slice(0, 0), tmp_path / "a.parquet")
+    (tmp_path / "_SUCCESS").write_text("")
+    (tmp_path / ".hidden.parquet").write_text("")
+    source = open_cases(tmp_path)
+    assert [(p.name, p.row_groups, p.rows) for p in source.parts] == [
+        ("a.parquet", (0,), 0),
+        ("b.parquet", (0, 1), 6),
+        ("b.parquet", (2, 3), 5),
+    ]
+    assert source.rows == 11
+    assert [r["case_id"] for r in cases_of(source)] == [str(i) for i in range(11)]
+
+
+def test_columns_by_other_names(tmp_path: Path) -> None:
+    pq.write_table(
+        TABLE.rename_columns(["id", "diag", "px", "age", "dept", "x"]), tmp_path / "a.parquet"
+    )
+    source = open_cases(tmp_path / "a.parquet", names={"case_id": "id", "dx": "diag"})
+    assert cases_of(source)[0]["dx"] == ["I21.900", "I10.x00x002"]
+
+
+def test_national_encoding_is_read_when_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("case_id,dx,dept\n病例1,I21.900,内科\n".encode("gb18030"))
+    with pytest.raises(CaseTableError, match="--encoding gb18030") as caught:
+        cases_of(open_cases(path))
+    assert caught.value.file == "a.csv"
+    rows = cases_of(open_cases(path, encoding="gb18030"))
+    assert rows == [{"case_id": "病例1", "dx": ["I21.900"], "dept": "内科"}]
+
+
+def test_national_encoding_in_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("病例,case_id,dx\n1,1,A\n".encode("gb18030"))
+    with pytest.raises(CaseTableError, match="--encoding gb18030"):
+        open_cases(path)
+    assert cases_of(open_cases(path, encoding="gb18030")) == [{"case_id": "1", "dx": ["A"]}]
+
+
+def test_utf8_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("case_id,dx\n1,A\n".encode("utf-8-sig"))
+    assert cases_of(open_cases(path)) == [{"case_id": "1", "dx": ["A"]}]
+
+
+def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
+    good = tmp_path / "good.parquet"
+    pq.write_table(TABLE, good)
+    made: dict[str, tuple[Path, str]] = {}
+
+    def add(name: str, data: bytes, message: str) -> None:
+        path = tmp_path / "broken" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        made[name] = (path, message)
+
+    add("empty.parquet", b"", "the file is empty")
+    add("truncated.parquet", good.read_bytes()[:-30], "cannot be read as Parquet.*incomplete")
+    add("text.parquet", b"case_id,dx\n1,A\n", "cannot be read as Parquet")
+    add("noise.arrow", b"\x07" * 200, "cannot be read as Arrow IPC")
+    add("age.csv", b"case_id,dx,age\n1,A,old\n", "cannot be read as CSV.*age|old")
+    add("row.csv", b"case_id,dx\n1,A\n2\n", "cannot be read as CSV")
+    add("no_dx.csv", b"case_id,px\n1,A\n", "the column dx is missing; the table has case_id, px")
+    add("twice.csv", b"case_id,dx,dx\n1,A,B\n", "stands 2 times|twice")
+    add("cases.xlsx", b"PK", "unknown kind of file")
+    made["missing.csv"] = (tmp_path / "missing.csv", "no such file or folder")
+    (tmp_path / "nothing").mkdir()
+    made["nothing"] = (tmp_path / "nothing", "holds no case file")
+    return made
+
+
+BROKEN = (
+    *("empty.parquet", "truncated.parquet", "text.parquet", "noise.arrow", "age.csv", "row.csv"),
+    *("no_dx.csv", "twice.csv", "cases.xlsx", "missing.csv", "nothing"),
+)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_cannot_be_read_is_said_with_the_way_out(tmp_path: Path, name: str) -> None:
+    path, message = broken(tmp_path)[name]
+    with pytest.raises(CaseTableError, match=message) as caught:
+        cases_of(open_cases(path))
+    assert path.name in str(caught.value)
+    assert caught.value.hint or caught.value.column
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("case_id", pa.array([1])),
+        ("dx", pa.array(["A|B"])),
+        ("dx", pa.array([[1]])),
+        ("age", pa.array(["60"])),
+        ("age", pa.array([60.0])),
+        ("total_cost", pa.array(["1.00"])),
+        ("admission_date", pa.array(["2024-01-01"])),
+        ("tcm_flag", pa.array([1])),
+    ],
+)
+def test_a_known_name_with_a_wrong_type(tmp_path: Path, column: str, values: pa.Array) -> None:
+    columns = {"case_id": pa.array(["1"]), "dx": pa.array([["A"]])} | {column: values}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(CaseTableError, match=f"the column {column} has the type") as caught:
+        open_cases(tmp_path / "a.parquet")
+    assert caught.value.column == column
+    assert "must be" in caught.value.hint
+
+
+def test_registry_is_complete() -> None:
+    for column in COLUMNS.values():
+        assert column.en
+        assert column.zh
+    assert COLUMNS["dx"].national == "diag_code"

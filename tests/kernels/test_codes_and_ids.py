@@ -1,0 +1,79 @@
+"""The kernels for codes and ids against plain Python twins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grouper.grouping import _index, _kinds, id_hashes
+from grouper.kernels.arrays import readonly
+from grouper.kernels.ids import mark, scatter
+from grouper.kernels.layout import BLANK, UNKNOWN
+from grouper.scheme.compile import CodeTable
+
+LETTERS = st.text(alphabet="I21.9x%\u3000 术", max_size=6)
+
+
+@given(
+    written=st.dictionaries(LETTERS.filter(str.strip), st.integers(2, 9), max_size=12),
+    codes=st.lists(st.one_of(st.none(), LETTERS), max_size=20),
+    large=st.booleans(),
+    cut=st.integers(0, 3),
+)
+def test_kind_of_a_code(
+    written: dict[str, int], codes: list[str | None], large: bool, cut: int
+) -> None:
+    table = CodeTable(
+        tuple(written),
+        np.array(list(written.values()), np.int32),
+        np.zeros(10, np.int32),
+        np.zeros((10, 1), np.uint64),
+    )
+
+    def twin(code: str | None) -> int:
+        if code is None or (code not in written and not code.strip()):
+            return BLANK
+        if code in written:
+            return written[code]
+        for length in range(len(code), -1, -1):
+            if code[:length] + "%" in written:
+                return written[code[:length] + "%"]
+        return UNKNOWN
+
+    strings = pa.array(codes, pa.large_string() if large else pa.string()).slice(cut)
+    found = _kinds(strings, _index(table)).tolist()
+    assert found == [twin(code) for code in codes[cut:]] + [BLANK]
+
+
+@given(ids=st.lists(st.text(max_size=20), max_size=30), bits=st.integers(1, 6))
+def test_hashes_are_ordered_by_bucket(ids: list[str], bits: int) -> None:
+    first, second = id_hashes(pa.array(ids, pa.string()))
+    buckets = [int(h) >> (64 - bits) for h in first]
+    starts = np.cumsum([0, *np.bincount(buckets, minlength=1 << bits)])[:-1].astype(np.int64)
+    out = np.empty((len(ids), 2), np.uint64)
+    scatter(readonly(first), readonly(second), bits, starts, out)
+    expected = [
+        p
+        for _, p in sorted(
+            zip(buckets, zip(first, second, strict=True), strict=True), key=lambda x: x[0]
+        )
+    ]
+    assert [tuple(row) for row in out] == expected
+
+
+@given(ids=st.lists(st.text(max_size=3), max_size=30), wanted=st.sets(st.text(max_size=3)))
+def test_marking_is_membership(ids: list[str], wanted: set[str]) -> None:
+    pairs = np.stack(id_hashes(pa.array(sorted(wanted), pa.string())), axis=1).reshape(-1, 2)
+    ordered = np.ascontiguousarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+    first, second = id_hashes(pa.array(ids, pa.string()))
+    marks = np.zeros(len(ids), np.int8)
+    mark(readonly(first), readonly(second), readonly(ordered), marks, 7)
+    assert marks.tolist() == [7 if i in wanted else 0 for i in ids]
+
+
+def test_hashes_of_near_ids_differ() -> None:
+    ids = [f"{i:09d}" for i in range(100_000)] + [f"{i}" for i in range(100_000)]
+    first, second = id_hashes(pa.array(ids))
+    assert len(np.unique(first)) == len(np.unique(second)) == len(ids)
