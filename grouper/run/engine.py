@@ -403,7 +403,7 @@ class _Run:
             f"{drg.drg} level {level}"
             for drg in benchmarks.drgs
             for level, at in zip(LEVELS, drg.levels, strict=True)
-            if at.inversion and drg.stable and not drg.basic
+            if at.inversion
         ]
         made = {
             "statistics": tables.statistics_table(self.scheme.drgs, people),

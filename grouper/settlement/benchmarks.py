@@ -43,7 +43,8 @@ class LevelBenchmark:
         own_mean: mean cost of the level's own cases.
         high_above: exact bound in fen above which a case is high; None without one.
         low_below: exact bound in fen below which a case is low; None without one.
-        inversion: its mean lies above that of the next higher level that has cases.
+        inversion: in a stable group that is not basic, its mean lies above that of the next higher
+            level that has cases.
     """
 
     coefficient: int
@@ -217,7 +218,7 @@ def _levels(
                 own,
                 multiple * high_mean if high and high_mean is not None else None,
                 policy.low.ratio * low_mean if low and low_mean is not None else None,
-                own is not None and above is not None and own > above,
+                stable and not basic and own is not None and above is not None and own > above,
             )
         )
     return tuple(made)

@@ -14,7 +14,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from grouper.settlement.policykeys import Exact, NotNegative, Positive, Section, Share, key
+from grouper.settlement.policykeys import (
+    Exact,
+    NotNegative,
+    OptionalLimit,
+    OptionalPlaces,
+    Positive,
+    Section,
+    Share,
+    key,
+)
 
 CostColumn = Literal["total_cost", "compliant_cost"]
 MeanOf = Literal["level", "region"]
@@ -60,9 +69,9 @@ class Weights(Section):
         "权重：published 方案公布，calibrated 测算（组均/总均费用），auto 有公布表则用之",
         source="Guigang Art. 10",
     )
-    places: Annotated[int, Field(ge=0, le=12)] | None = key(
+    places: OptionalPlaces = key(
         None,
-        "decimal places of a calibrated weight; empty: the exact quotient is used onward",
+        "decimal places of a calibrated weight; none: the exact quotient is used onward",
         "测算权重的小数位数；留空则以精确商继续计算",
         unit="places",
         source="section 4",
@@ -228,15 +237,15 @@ class YearEnd(Section):
         "考核、结余上限、自费扣减、已付的先后次序",
         source="section 7",
     )
-    surplus_cap: NotNegative | None = key(
+    surplus_cap: OptionalLimit = key(
         "0.30",
-        "by how much the settled sum may exceed the actual cost; empty: no cap",
+        "by how much the settled sum may exceed the actual cost; none: no cap",
         "清算额可高于实际费用的上限；留空不设",
         source="section 7",
     )
-    self_pay_limit: NotNegative | None = key(
+    self_pay_limit: OptionalLimit = key(
         "0.10",
-        "share of the annual cost above which self-pay is deducted; empty: no deduction",
+        "share of the annual cost above which self-pay is deducted; none: no deduction",
         "自费占年度总费用超过该比例的部分扣减；留空不扣",
         source="section 7",
     )

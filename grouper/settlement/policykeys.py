@@ -42,9 +42,19 @@ def exact_text(value: Fraction) -> str:
 Exact = Annotated[Fraction, BeforeValidator(_exact), PlainSerializer(exact_text, return_type=str)]
 """An exact decimal or fraction."""
 
+NONE = "none"
+"""How a policy file says that an optional value is empty, where another policy gives one."""
+
+
+def _optional(value: object) -> object:
+    return None if value == NONE else value
+
+
 NotNegative = Annotated[Exact, Field(ge=0)]
 Positive = Annotated[Exact, Field(gt=0)]
 Share = Annotated[Exact, Field(ge=0, le=1)]
+OptionalLimit = Annotated[NotNegative | None, BeforeValidator(_optional)]
+OptionalPlaces = Annotated[Annotated[int, Field(ge=0, le=12)] | None, BeforeValidator(_optional)]
 
 
 class Section(BaseModel):

@@ -1,0 +1,159 @@
+"""Commands of the settlement: `rerun`, `close` and `policy`. Parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grouper.cli import (
+    EncodingOption,
+    RayOption,
+    SchemeOption,
+    WorkersOption,
+    check_encoding,
+    note,
+    running,
+)
+
+if TYPE_CHECKING:
+    from grouper.run import Progress, RunSummary
+
+policy_app = typer.Typer(
+    help="Policy files (政策文件): a region's payment rules.", no_args_is_help=True
+)
+
+PolicyArgument = Annotated[str, typer.Argument(metavar="POLICY", help="A file or a built-in name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(rerun)
+    app.command()(close)
+    app.add_typer(policy_app, name="policy")
+
+
+def rerun(
+    region: Annotated[Path, typer.Argument(metavar="REGION", help="The region folder.")],
+    scheme: SchemeOption,
+    policy: Annotated[
+        str, typer.Option("--policy", metavar="POLICY", help="A policy file or a built-in name.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder.")],
+    workers: WorkersOption = 1,
+    ray: RayOption = None,
+    encoding: EncodingOption = "utf-8",
+) -> None:
+    """Settle a region's year: from its cases to every hospital's statement (结算重算)."""
+    from grouper.run import rerun as settle
+    from grouper.scheme import load_scheme
+    from grouper.settlement.policyfile import load_policy
+
+    rules, loaded = load_policy(policy), load_scheme(scheme)
+    with running(workers, ray) as runner, _stages() as progress:
+        summary = settle(
+            region,
+            loaded,
+            rules,
+            out,
+            runner,
+            encoding=check_encoding(encoding),
+            progress=progress,
+        )
+    for warning in summary.manifest.warnings[:_SHOWN]:
+        note(warning)
+    if len(summary.manifest.warnings) > _SHOWN:
+        note(f"{len(summary.manifest.warnings) - _SHOWN} more in {out / 'manifest.json'}")
+    typer.echo(_told(summary))
+
+
+_SHOWN = 20
+
+
+def _told(summary: RunSummary) -> str:
+    stages = {stage["stage"]: stage["counts"] for stage in summary.manifest.stages}
+    routes = ", ".join(
+        f"{stages['grouped'][name]:,} {name.removeprefix('route ')}"
+        for name in ("route drg", "route per_diem", "route item", "route invalid")
+        if stages["grouped"].get(name)
+    )
+    done = {"made": "settled", "resumed": "settled (resumed)", "verified": "verified"}
+    return (
+        f"{summary.manifest.year}: {stages['survey']['cases']:,} cases: {routes}\n"
+        f"{len(summary.manifest.checks)} equations hold\n"
+        f"{done[summary.state]}: {summary.folder} (run {summary.manifest.run})"
+    )
+
+
+@contextmanager
+def _stages() -> Iterator[Progress | None]:
+    """A bar per stage on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield tell
+
+
+def close(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="The month to freeze, YYYY-MM.")],
+    region: Annotated[
+        Path, typer.Option("--region", metavar="REGION", help="The region folder of the run.")
+    ],
+) -> None:
+    """Freeze a month: write its point values into REGION/closed.csv (月度关账)."""
+    from grouper.run.closing import close_month
+
+    closed = close_month(run, month, region)
+    for pool, value in closed.items():
+        typer.echo(f"{pool} {month}: {value}")
+    typer.echo(f"written to {region / 'closed.csv'}; later changes of the month go to clearing")
+
+
+@policy_app.command("list")
+def policy_list() -> None:
+    """Name the built-in policies."""
+    from grouper.settlement.policyfile import builtin_policies, load_policy
+
+    for name in builtin_policies():
+        loaded = load_policy(name)
+        typer.echo(f"{name:20} {loaded.title} ({loaded.title_zh})")
+
+
+@policy_app.command("show")
+def policy_show(policy: PolicyArgument) -> None:
+    """Print a policy with every key, its meaning, unit, default and source, as TOML."""
+    from grouper.settlement.policydoc import policy_text
+    from grouper.settlement.policyfile import load_policy
+
+    typer.echo(policy_text(load_policy(policy)))
+
+
+@policy_app.command("check")
+def policy_check(policy: PolicyArgument) -> None:
+    """Check a policy file."""
+    from grouper.settlement.policyfile import load_policy
+
+    loaded = load_policy(policy)
+    typer.echo(f"{loaded.id}: good (digest {loaded.digest[:12]})")
