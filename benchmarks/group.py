@@ -1,0 +1,88 @@
+"""`grouper group`, Parquet to Parquet, beside the floor: reading and writing without grouping.
+
+    python benchmarks/group.py [--cases N] [--workers 1 2]
+
+The floor reads the grouping columns as dictionaries, maps codes to integers and writes the result
+columns, with the same reader, writer and row groups. Both are measured in turn in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from common import alternating, machine, region, scheme_folder, table
+
+from grouper.bulk import _SCHEMA, group_files
+from grouper.cases import CaseSource, Part, open_cases, read_part
+from grouper.execution import open_runner
+from grouper.grouping import columns_for
+from grouper.parts import ParquetFile, part_name
+from grouper.scheme import load_scheme
+
+
+def floor_part(source: CaseSource, part: Part, folder: Path) -> None:
+    """Read, map codes to integers, write as many columns as grouping does."""
+    with ParquetFile(folder / part_name(part.number), _SCHEMA) as file:
+        for batch in read_part(source, part):
+            rows = batch.num_rows
+            for name in ("dx", "px"):
+                values = batch.column(name).values
+                kinds = np.arange(len(values.dictionary) + 1, dtype=np.int32)
+                kinds[values.indices.fill_null(len(kinds) - 1).to_numpy()]
+            texts = pa.array([f"T{i}" for i in range(700)])
+            positions = pa.array((np.arange(rows) * 7919 % 700).astype(np.int32))
+            column = pa.DictionaryArray.from_arrays(positions, texts)
+            file.write(
+                pa.RecordBatch.from_arrays(
+                    [batch.column("case_id"), *[column] * 6], names=_SCHEMA.names
+                )
+            )
+
+
+def floor(source: CaseSource, folder: Path, threads: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda part: floor_part(source, part, folder), source.parts))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=4_000_000)
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--scheme", default="chs_drg_11")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    pa.set_cpu_count(1)
+    folder = scheme_folder(options.scheme)
+    scheme = load_scheme(folder)
+    cases = region(folder, options.cases, 100) / "cases"
+    source = open_cases(cases, wanted=columns_for(scheme))
+    print(machine(), f"{source.rows:,} cases", sep="; ")
+    rows = []
+    with tempfile.TemporaryDirectory(dir=cases.parent) as scratch:
+        for workers in options.workers:
+            runner = open_runner(workers)
+            work = {
+                "floor": lambda w=workers: floor(source, Path(scratch) / "floor", w),
+                "group": lambda r=runner: group_files(source, scheme, Path(scratch) / "out", r),
+            }
+            found = alternating(work, options.runs)
+            runner.close()
+            for name, timing in found.items():
+                share = found["floor"].middle / timing.middle
+                speed = source.rows / timing.middle / 1e6
+                rows.append(
+                    [str(workers), name, f"{timing.middle:.2f}", f"{speed:.2f}", f"{share:.2f}"]
+                )
+    table(["workers", "what", "seconds", "M cases/s", "of the floor"], rows)
+
+
+if __name__ == "__main__":
+    main()
