@@ -191,5 +191,12 @@ def wanted_for_grouping(
         numbers: case columns that the scheme's rules compare.
         attributes: columns that the scheme declares, with their descriptions.
     """
-    compared = (COLUMNS.get(n) or attribute_column(n, attributes.get(n, "")) for n in numbers)
-    return (COLUMNS["case_id"], COLUMNS["dx"], COLUMNS["px"], *compared)
+
+    def compared(name: str) -> Column:
+        known = COLUMNS.get(name)
+        if known is None or (name in attributes and known.kind is not Kind.INTEGER):
+            # A scheme's attribute is an integer column, whatever else has this name elsewhere.
+            return attribute_column(name, attributes.get(name, ""))
+        return known
+
+    return (COLUMNS["case_id"], COLUMNS["dx"], COLUMNS["px"], *map(compared, numbers))

@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +38,7 @@ OPTIONAL_FILES = frozenset(("weights.csv",))
 FILES: tuple[str, ...] = ("scheme.toml", *COLUMNS)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+_DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 # A published table is a few megabytes; anything far beyond is not a pack.
 _MAX_BYTES = 64 * 1024 * 1024
 
@@ -195,7 +195,9 @@ def _bytes(folder: Path, name: str) -> bytes | None:
             hint=f"add it; where the scheme has nothing to say there, with {header} only",
         ) from None
     except OSError as error:
-        raise PackError(f"cannot be read: {error.strerror}", file=name) from error
+        raise PackError(
+            f"cannot be read: {error.strerror}", file=name, hint=f"look at {path}"
+        ) from error
 
 
 def parse_pack(contents: Mapping[str, bytes | None], *, digest: str = "", source: str = "") -> Pack:
@@ -259,7 +261,12 @@ def _rows(name: str, data: bytes | None) -> Iterator[Line]:
                 hint=f"the first line is {','.join(COLUMNS[name])}",
             )
         if len(set(header)) != len(header):
-            raise PackError("a column stands twice in the header", file=name, line=1)
+            raise PackError(
+                "a column stands twice in the header",
+                file=name,
+                line=1,
+                hint=f"the first line is {','.join(COLUMNS[name])}",
+            )
         width = len(header)
         for row in reader:
             if not row:
@@ -273,7 +280,12 @@ def _rows(name: str, data: bytes | None) -> Iterator[Line]:
                 )
             yield Line(reader.line_num, dict(zip(header, row, strict=True)))
     except csv.Error as error:
-        raise PackError(f"not a CSV table: {error}", file=name, line=reader.line_num) from None
+        raise PackError(
+            f"not a CSV table: {error}",
+            file=name,
+            line=reader.line_num,
+            hint="save it as comma-separated UTF-8 text; a double quote within a cell is doubled",
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -293,8 +305,10 @@ def _identity(text: str) -> _Identity:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
-        line = int(found.group(1)) if found else 0
-        raise PackError(f"not TOML: {error}", file=name, line=line) from None
+        line = int(found.group(1)) if found else text.count("\n") + 1
+        raise PackError(
+            f"not TOML: {error}", file=name, line=line, hint='write each key as key = "value"'
+        ) from None
 
     def key(wanted: str, kind: type | tuple[type, ...], what: str, default: object) -> object:
         value = data.get(wanted, default)
@@ -304,30 +318,38 @@ def _identity(text: str) -> _Identity:
             )
         if value is not default and not isinstance(value, kind):
             line = _line_of(text, wanted)
-            raise PackError(f"{wanted} must be {what}, not {value!r}", file=name, line=line)
+            raise PackError(
+                f"{wanted} must be {what}, not {value!r}",
+                file=name,
+                line=line,
+                hint=f"write {wanted} = {what}",
+            )
         return value
 
     def day(wanted: str) -> date | None:
         value = key(wanted, (date, str), "a date such as 2024-01-01", None)
-        if isinstance(value, str):
-            try:
-                return date.fromisoformat(value)
-            except ValueError:
-                raise PackError(
-                    f"{wanted} must be a date such as 2024-01-01, not {value!r}",
-                    file=name,
-                    line=_line_of(text, wanted),
-                ) from None
-        return value  # type: ignore[return-value]
+        if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            raise PackError(
+                f"{wanted} must be a date such as 2024-01-01, not {value!r}",
+                file=name,
+                line=_line_of(text, wanted),
+                hint="year, month and day, without a time",
+            ) from None
 
     identity = str(key("id", str, 'a name in quotes, such as "changsha_2023"', _REQUIRED))
     if not identity.strip():
-        raise PackError("id is empty", file=name, line=_line_of(text, "id"))
+        raise PackError(
+            "id is empty", file=name, line=_line_of(text, "id"), hint="give the scheme a name"
+        )
     attributes = key("attributes", dict, "a table", {})
     assert isinstance(attributes, dict)
     for attribute, meaning in attributes.items():
         line = _line_of(text, attribute)
-        if not _NAME.fullmatch(attribute) or attribute in rules.RESERVED:
+        if not _NAME.fullmatch(attribute) or attribute in _NO_ATTRIBUTES:
             raise PackError(
                 f"{attribute!r} cannot be the name of an attribute",
                 file=name,
@@ -336,12 +358,18 @@ def _identity(text: str) -> _Identity:
             )
         if not isinstance(meaning, str):
             raise PackError(
-                f"the attribute {attribute} needs a description in quotes", file=name, line=line
+                f"the attribute {attribute} needs a description in quotes",
+                file=name,
+                line=line,
+                hint=f'write {attribute} = "what the column holds"; quote a name that has a dot',
             )
     valid_from, valid_to = day("valid_from"), day("valid_to")
     if valid_from and valid_to and valid_to < valid_from:
         raise PackError(
-            "valid_to lies before valid_from", file=name, line=_line_of(text, "valid_to")
+            "valid_to lies before valid_from",
+            file=name,
+            line=_line_of(text, "valid_to"),
+            hint="both days belong to the time of validity",
         )
     return _Identity(
         id=identity,
@@ -357,6 +385,8 @@ def _identity(text: str) -> _Identity:
 
 
 _REQUIRED = object()
+# A pack may declare once more what the language knows as a number anyway, such as icu_hours.
+_NO_ATTRIBUTES = (rules.RESERVED - set(rules.NUMBERS)) | {"case_id", "dx", "px"}
 
 
 def _line_of(text: str, key: str) -> int:
@@ -405,7 +435,12 @@ def _decision_list(lines: list[Line], attributes: frozenset[str]) -> tuple[Mdc, 
         cells = line.cells
         level, node, code = cells["level"], cells["node"], cells["code"]
         if not node or not code:
-            raise PackError("node and code may not be empty", file=file, line=line.number)
+            raise PackError(
+                "node and code may not be empty",
+                file=file,
+                line=line.number,
+                hint="code is what is reported; node is a name for this row, often the code itself",
+            )
         if level == "mdc":
             close_mdc()
             once(level, node, line)
@@ -413,7 +448,10 @@ def _decision_list(lines: list[Line], attributes: frozenset[str]) -> tuple[Mdc, 
         elif level == "adrg":
             if mdc is None:
                 raise PackError(
-                    f"the ADRG {code} stands before any mdc row", file=file, line=line.number
+                    f"the ADRG {code} stands before any mdc row",
+                    file=file,
+                    line=line.number,
+                    hint="list an MDC, then its ADRG nodes, each followed by its DRGs",
                 )
             close_adrg()
             once(level, node, line)
@@ -453,6 +491,7 @@ def _check_drg(line: Line, mdc: Line, adrg: Line, siblings: list[Drg]) -> None:
             file=file,
             line=line.number,
             rule=rule,
+            hint="write the code in both columns",
         )
     if code[0] != mdc.cells["code"]:
         raise PackError(
@@ -525,7 +564,10 @@ def _sites(lines: list[Line]) -> dict[str, dict[str, str]]:
         family, code = line.cells["family"], _code("sites.csv", line, "code")
         if not _NAME.fullmatch(family):
             raise PackError(
-                f"{family!r} cannot be the name of a family", file="sites.csv", line=line.number
+                f"{family!r} cannot be the name of a family",
+                file="sites.csv",
+                line=line.number,
+                hint="a letter or _, then letters, digits, _ and '.'",
             )
         site = _code("sites.csv", line, "site")
         members = found.setdefault(family, {})
@@ -598,7 +640,12 @@ def _weights(lines: list[Line]) -> dict[str, Weight]:
     for line in lines:
         drg, text = _code(file, line, "drg"), line.cells["weight"].strip()
         if drg in found:
-            raise PackError(f"the DRG {drg} stands twice", file=file, line=line.number)
+            raise PackError(
+                f"the DRG {drg} stands twice",
+                file=file,
+                line=line.number,
+                hint="a DRG has one weight; drop one of the lines",
+            )
         if text and not _DECIMAL.fullmatch(text):
             raise PackError(
                 f"the weight {text!r} of {drg} is not a plain decimal",

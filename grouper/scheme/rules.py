@@ -318,10 +318,12 @@ class _Parser:
 
     def integer(self) -> int:
         column = self.peek().column
-        value = int(self.expect("integer", None, "an integer"))
+        text = self.expect("integer", None, "an integer")
+        # Python refuses to read thousands of digits.
+        value = int(text) if len(text) < 1000 else INTEGER_MAX + 1
         if not INTEGER_MIN <= value <= INTEGER_MAX:
             raise RuleSyntaxError(
-                f"{value} lies outside {INTEGER_MIN} to {INTEGER_MAX}, the range of case values",
+                f"{text[:30]} lies outside {INTEGER_MIN} to {INTEGER_MAX} (bounds of a value)",
                 column,
             )
         return value
