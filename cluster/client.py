@@ -164,7 +164,14 @@ class Client:
                 call.cancel()
 
     def start_run(
-        self, *, region: str, scheme: str, policy: str, out: str, request_id: str | None = None
+        self,
+        *,
+        region: str,
+        scheme: str,
+        policy: str,
+        out: str,
+        encoding: str = "utf-8",
+        request_id: str | None = None,
     ) -> run_service_pb2.Run:
         """Starts a run; folders are names below the server's data folder.
 
@@ -173,12 +180,15 @@ class Client:
             scheme: a pack folder or a built-in name.
             policy: a policy file or a built-in name.
             out: the run folder to write.
+            encoding: of CSV files of cases.
             request_id: makes a repeated call harmless; made up where not given.
 
         Raises:
             ServiceError: the server refused.
         """
-        spec = run_service_pb2.RunSpec(region=region, scheme=scheme, policy=policy, out=out)
+        spec = run_service_pb2.RunSpec(
+            region=region, scheme=scheme, policy=policy, out=out, encoding=encoding
+        )
         request = run_service_pb2.StartRunRequest(
             request_id=request_id or secrets.token_hex(16), spec=spec
         )
@@ -238,13 +248,13 @@ class Client:
         manifest: dict[str, Any] = json.loads(text)
         return manifest
 
-    def table(self, run_id: str, table: str) -> Iterator[pa.RecordBatch]:
-        """A table of a run that succeeded, piece by piece. Raises ServiceError."""
+    def table(self, run_id: str, table: str) -> Iterator[pa.Table]:
+        """A table of a run that succeeded, piece by piece, at least one. Raises ServiceError."""
         request = run_service_pb2.ReadRunTableRequest(run_id=run_id, table=table)
         with _told():
             for response in self._runs.ReadRunTable(request):
                 with pa.ipc.open_stream(response.arrow_ipc) as reader:
-                    yield from reader
+                    yield reader.read_all()
 
 
 @contextmanager

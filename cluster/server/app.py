@@ -77,7 +77,9 @@ class FrontEnd:
     async def _start(self) -> None:
         server = self._server
         grouping = GroupingService(self._shelf, self._executor)
-        runs = RunService(self._config.data, self._register, self._supervisor, self._executor)
+        runs = RunService(
+            self._config.data, self._shelf, self._register, self._supervisor, self._executor
+        )
         grouping_grpc.add_GroupingServiceServicer_to_server(grouping, server)
         run_grpc.add_RunServiceServicer_to_server(runs, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

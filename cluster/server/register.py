@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ create table if not exists runs (
     scheme text not null,
     policy text not null,
     out text not null,
+    encoding text not null,
     state text not null,
     stage text not null default '',
     parts_done integer not null default 0,
@@ -72,11 +73,12 @@ class Spec:
     scheme: str
     policy: str
     out: str
+    encoding: str = "utf-8"
 
     @property
     def fingerprint(self) -> str:
         """Digest of the request, to tell a repeated call from a reused request_id."""
-        text = "\0".join((self.region, self.scheme, self.policy, self.out))
+        text = "\0".join(astuple(self))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -175,12 +177,8 @@ class Register:
             run_id = secrets.token_hex(8)
             self._db.execute(
                 "insert into runs (run_id, request_id, fingerprint, region, scheme, policy, out,"
-                " state, created) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(run_id, request_id, spec.fingerprint),
-                    *(spec.region, spec.scheme, spec.policy, spec.out),
-                    *(State.QUEUED.value, time.time()),
-                ),
+                " encoding, state, created) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (run_id, request_id, spec.fingerprint, *astuple(spec), State.QUEUED, time.time()),
             )
             return self.get(run_id)
 
@@ -285,9 +283,9 @@ class Register:
 
 
 def _record(row: sqlite3.Row) -> Record:
-    fields: dict[str, Any] = dict(row)
-    del fields["fingerprint"]
-    spec = Spec(*(fields.pop(name) for name in ("region", "scheme", "policy", "out")))
-    fields["state"] = State(fields["state"])
-    fields["cancel_requested"] = bool(fields["cancel_requested"])
-    return Record(spec=spec, **fields)
+    values: dict[str, Any] = dict(row)
+    del values["fingerprint"]
+    spec = Spec(**{field.name: values.pop(field.name) for field in fields(Spec)})
+    values["state"] = State(values["state"])
+    values["cancel_requested"] = bool(values["cancel_requested"])
+    return Record(spec=spec, **values)

@@ -1,6 +1,7 @@
 """RunService: the register over the wire."""
 
 import asyncio
+import codecs
 import re
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
@@ -15,6 +16,7 @@ from cluster import codec
 from cluster.drg.v1 import run_service_pb2 as messages
 from cluster.drg.v1 import run_service_pb2_grpc as service
 from cluster.errors import NotFoundError, NotReadyError, RequestError, StateError, Violation
+from cluster.server.grouping import SchemeShelf
 from cluster.server.register import Record, Register, Spec, State
 from cluster.server.supervisor import Supervisor
 
@@ -36,9 +38,15 @@ class RunService(service.RunServiceServicer):
     """Starts, shows and ends runs, and hands out what they wrote."""
 
     def __init__(
-        self, data: Path, register: Register, supervisor: Supervisor, executor: Executor
+        self,
+        data: Path,
+        shelf: SchemeShelf,
+        register: Register,
+        supervisor: Supervisor,
+        executor: Executor,
     ) -> None:
         self._data = data.resolve()
+        self._shelf = shelf
         self._register = register
         self._supervisor = supervisor
         self._executor = executor
@@ -125,28 +133,33 @@ class RunService(service.RunServiceServicer):
         wrong = []
         if not _REQUEST_ID.fullmatch(request.request_id):
             wrong.append(Violation("request_id", "must be 1 to 64 letters, digits, -, _ or ."))
-        spec = request.spec
         paths = {}
         for name in ("region", "scheme", "policy", "out"):
-            value = getattr(spec, name)
             try:
-                paths[name] = self._place(value, may_be_built_in=name in ("scheme", "policy"))
+                paths[name] = self._place(name, getattr(request.spec, name))
             except ValueError as error:
                 wrong.append(Violation(f"spec.{name}", str(error)))
+        encoding = request.spec.encoding or "utf-8"
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            wrong.append(Violation("spec.encoding", "no such encoding; use utf-8 or gb18030"))
         if "region" in paths and not Path(paths["region"]).is_dir():
             wrong.append(Violation("spec.region", "no such folder below the data folder"))
         if wrong:
             raise RequestError(*wrong)
-        return Spec(**paths)
+        return Spec(**paths, encoding=encoding)
 
-    def _place(self, name: str, *, may_be_built_in: bool) -> str:
+    def _place(self, field: str, name: str) -> str:
         """Where a named thing lies: a path below the data folder, or a built-in name as it is."""
         if not name or "\0" in name:
             raise ValueError("must be set")
+        if field == "scheme" and name in self._shelf.schemes:
+            return self._shelf.schemes[name].source
         path = (self._data / name).resolve()
         if not path.is_relative_to(self._data) or path == self._data:
             raise ValueError("must lie below the data folder")
-        if may_be_built_in and "/" not in name and not path.exists():
+        if field in ("scheme", "policy") and "/" not in name and not path.exists():
             return name
         return str(path)
 
@@ -164,6 +177,7 @@ class RunService(service.RunServiceServicer):
                 scheme=self._shown(spec.scheme),
                 policy=self._shown(spec.policy),
                 out=self._shown(spec.out),
+                encoding=spec.encoding,
             ),
             state=_STATES[record.state],
             progress=messages.RunProgress(

@@ -7,6 +7,7 @@ does, so that no run outlives a server that was killed.
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import json
 import logging
@@ -151,12 +152,8 @@ class Supervisor:
         await self._settle(run_id, last)
 
     def _order(self, record: Record) -> dict[str, Any]:
-        spec = record.spec
         return {
-            "region": spec.region,
-            "scheme": spec.scheme,
-            "policy": spec.policy,
-            "out": spec.out,
+            **dataclasses.asdict(record.spec),
             "workers": self._config.workers,
             "ray": self._config.ray,
         }

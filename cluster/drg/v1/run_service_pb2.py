@@ -25,51 +25,51 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64rg/v1/run_service.proto\x12\x06\x64rg.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"F\n\x07RunSpec\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0e\n\x06scheme\x18\x02 \x01(\t\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x0b\n\x03out\x18\x04 \x01(\t\"\xa6\x01\n\x0bRunProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x12\n\nparts_done\x18\x02 \x01(\x03\x12\x13\n\x0bparts_total\x18\x03 \x01(\x03\x12\x12\n\ncases_done\x18\x04 \x01(\x03\x12\x13\n\x0b\x63\x61ses_total\x18\x05 \x01(\x03\x12\x36\n\x12\x65stimated_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\nRunFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\"\xf0\x02\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x1d\n\x04spec\x18\x03 \x01(\x0b\x32\x0f.drg.v1.RunSpec\x12\x1f\n\x05state\x18\x04 \x01(\x0e\x32\x10.drg.v1.RunState\x12%\n\x08progress\x18\x05 \x01(\x0b\x32\x13.drg.v1.RunProgress\x12#\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32\x12.drg.v1.RunFailure\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\n \x01(\x05\x12\x18\n\x10\x63\x61ncel_requested\x18\x0b \x01(\x08\"D\n\x0fStartRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x1d\n\x04spec\x18\x02 \x01(\x0b\x32\x0f.drg.v1.RunSpec\",\n\x10StartRunResponse\x12\x18\n\x03run\x18\x01 \x01(\x0b\x32\x0b.drg.v1.Run\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"*\n\x0eGetRunResponse\x12\x18\n\x03run\x18\x01 \x01(\x0b\x32\x0b.drg.v1.Run\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"F\n\x10ListRunsResponse\x12\x19\n\x04runs\x18\x01 \x03(\x0b\x32\x0b.drg.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x0fWatchRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\",\n\x10WatchRunResponse\x12\x18\n\x03run\x18\x01 \x01(\x0b\x32\x0b.drg.v1.Run\"\"\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"-\n\x11\x43\x61ncelRunResponse\x12\x18\n\x03run\x18\x01 \x01(\x0b\x32\x0b.drg.v1.Run\"\'\n\x15GetRunManifestRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"/\n\x16GetRunManifestResponse\x12\x15\n\rmanifest_json\x18\x01 \x01(\t\"4\n\x13ReadRunTableRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\")\n\x14ReadRunTableResponse\x12\x11\n\tarrow_ipc\x18\x01 \x01(\x0c*\x9a\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10RUN_STATE_QUEUED\x10\x01\x12\x15\n\x11RUN_STATE_RUNNING\x10\x02\x12\x17\n\x13RUN_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10RUN_STATE_FAILED\x10\x04\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x05\x32\xe4\x03\n\nRunService\x12=\n\x08StartRun\x12\x17.drg.v1.StartRunRequest\x1a\x18.drg.v1.StartRunResponse\x12\x37\n\x06GetRun\x12\x15.drg.v1.GetRunRequest\x1a\x16.drg.v1.GetRunResponse\x12=\n\x08ListRuns\x12\x17.drg.v1.ListRunsRequest\x1a\x18.drg.v1.ListRunsResponse\x12?\n\x08WatchRun\x12\x17.drg.v1.WatchRunRequest\x1a\x18.drg.v1.WatchRunResponse0\x01\x12@\n\tCancelRun\x12\x18.drg.v1.CancelRunRequest\x1a\x19.drg.v1.CancelRunResponse\x12O\n\x0eGetRunManifest\x12\x1d.drg.v1.GetRunManifestRequest\x1a\x1e.drg.v1.GetRunManifestResponse\x12K\n\x0cReadRunTable\x12\x1b.drg.v1.ReadRunTableRequest\x1a\x1c.drg.v1.ReadRunTableResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64rg/v1/run_service.proto\x12\x06\x64rg.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"X\n\x07RunSpec\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0e\n\x06scheme\x18\x02 \x01(\t\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x0b\n\x03out\x18\x04 \x01(\t\x12\x10\n\x08\x65ncoding\x18\x05 \x01(\t\"\xa6\x01\n\x0bRunProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x12\n\nparts_done\x18\x02 \x01(\x03\x12\x13\n\x0bparts_total\x18\x03 \x01(\x03\x12\x12\n\ncases_done\x18\x04 \x01(\x03\x12\x13\n\x0b\x63\x61ses_total\x18\x05 \x01(\x03\x12\x36\n\x12\x65stimated_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\nRunFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\"\xf0\x02\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x1d\n\x04spec\x18\x03 \x01(\x0b\x32\x0f.drg.v1.RunSpec\x12\x1f\n\x05state\x18\x04 \x01(\x0e\x32\x10.drg.v1.RunState\x12%\n\x08progress\x18\x05 \x01(\x0b\x32\x13.drg.v1.RunProgress\x12#\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32\x12.drg.v1.RunFailure\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\n \x01(\x05\x12\x18\n\x10\x63\x61ncel_requested\x18\x0b \x01(\x08\"D\n\x0fStartRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x1d\n\x04spec\x18\x02 \x01(\x0b\x32\x0f.drg.v1.RunSpec\",\n\x10StartRunResponse\x12\x18\n\x03run\x18\x01 \x01(\x0b\x32\x0b.drg.v1.Run\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"*\n\x0eGetRunResponse\x12\x18\n\x03run\x18\x01 \x01(\x0b\x32\x0b.drg.v1.Run\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"F\n\x10ListRunsResponse\x12\x19\n\x04runs\x18\x01 \x03(\x0b\x32\x0b.drg.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x0fWatchRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\",\n\x10WatchRunResponse\x12\x18\n\x03run\x18\x01 \x01(\x0b\x32\x0b.drg.v1.Run\"\"\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"-\n\x11\x43\x61ncelRunResponse\x12\x18\n\x03run\x18\x01 \x01(\x0b\x32\x0b.drg.v1.Run\"\'\n\x15GetRunManifestRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"/\n\x16GetRunManifestResponse\x12\x15\n\rmanifest_json\x18\x01 \x01(\t\"4\n\x13ReadRunTableRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\")\n\x14ReadRunTableResponse\x12\x11\n\tarrow_ipc\x18\x01 \x01(\x0c*\x9a\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10RUN_STATE_QUEUED\x10\x01\x12\x15\n\x11RUN_STATE_RUNNING\x10\x02\x12\x17\n\x13RUN_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10RUN_STATE_FAILED\x10\x04\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x05\x32\xe4\x03\n\nRunService\x12=\n\x08StartRun\x12\x17.drg.v1.StartRunRequest\x1a\x18.drg.v1.StartRunResponse\x12\x37\n\x06GetRun\x12\x15.drg.v1.GetRunRequest\x1a\x16.drg.v1.GetRunResponse\x12=\n\x08ListRuns\x12\x17.drg.v1.ListRunsRequest\x1a\x18.drg.v1.ListRunsResponse\x12?\n\x08WatchRun\x12\x17.drg.v1.WatchRunRequest\x1a\x18.drg.v1.WatchRunResponse0\x01\x12@\n\tCancelRun\x12\x18.drg.v1.CancelRunRequest\x1a\x19.drg.v1.CancelRunResponse\x12O\n\x0eGetRunManifest\x12\x1d.drg.v1.GetRunManifestRequest\x1a\x1e.drg.v1.GetRunManifestResponse\x12K\n\x0cReadRunTable\x12\x1b.drg.v1.ReadRunTableRequest\x1a\x1c.drg.v1.ReadRunTableResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'drg.v1.run_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RUNSTATE']._serialized_start=1417
-  _globals['_RUNSTATE']._serialized_end=1571
+  _globals['_RUNSTATE']._serialized_start=1435
+  _globals['_RUNSTATE']._serialized_end=1589
   _globals['_RUNSPEC']._serialized_start=69
-  _globals['_RUNSPEC']._serialized_end=139
-  _globals['_RUNPROGRESS']._serialized_start=142
-  _globals['_RUNPROGRESS']._serialized_end=308
-  _globals['_RUNFAILURE']._serialized_start=310
-  _globals['_RUNFAILURE']._serialized_end=369
-  _globals['_RUN']._serialized_start=372
-  _globals['_RUN']._serialized_end=740
-  _globals['_STARTRUNREQUEST']._serialized_start=742
-  _globals['_STARTRUNREQUEST']._serialized_end=810
-  _globals['_STARTRUNRESPONSE']._serialized_start=812
-  _globals['_STARTRUNRESPONSE']._serialized_end=856
-  _globals['_GETRUNREQUEST']._serialized_start=858
-  _globals['_GETRUNREQUEST']._serialized_end=889
-  _globals['_GETRUNRESPONSE']._serialized_start=891
-  _globals['_GETRUNRESPONSE']._serialized_end=933
-  _globals['_LISTRUNSREQUEST']._serialized_start=935
-  _globals['_LISTRUNSREQUEST']._serialized_end=991
-  _globals['_LISTRUNSRESPONSE']._serialized_start=993
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1063
-  _globals['_WATCHRUNREQUEST']._serialized_start=1065
-  _globals['_WATCHRUNREQUEST']._serialized_end=1098
-  _globals['_WATCHRUNRESPONSE']._serialized_start=1100
-  _globals['_WATCHRUNRESPONSE']._serialized_end=1144
-  _globals['_CANCELRUNREQUEST']._serialized_start=1146
-  _globals['_CANCELRUNREQUEST']._serialized_end=1180
-  _globals['_CANCELRUNRESPONSE']._serialized_start=1182
-  _globals['_CANCELRUNRESPONSE']._serialized_end=1227
-  _globals['_GETRUNMANIFESTREQUEST']._serialized_start=1229
-  _globals['_GETRUNMANIFESTREQUEST']._serialized_end=1268
-  _globals['_GETRUNMANIFESTRESPONSE']._serialized_start=1270
-  _globals['_GETRUNMANIFESTRESPONSE']._serialized_end=1317
-  _globals['_READRUNTABLEREQUEST']._serialized_start=1319
-  _globals['_READRUNTABLEREQUEST']._serialized_end=1371
-  _globals['_READRUNTABLERESPONSE']._serialized_start=1373
-  _globals['_READRUNTABLERESPONSE']._serialized_end=1414
-  _globals['_RUNSERVICE']._serialized_start=1574
-  _globals['_RUNSERVICE']._serialized_end=2058
+  _globals['_RUNSPEC']._serialized_end=157
+  _globals['_RUNPROGRESS']._serialized_start=160
+  _globals['_RUNPROGRESS']._serialized_end=326
+  _globals['_RUNFAILURE']._serialized_start=328
+  _globals['_RUNFAILURE']._serialized_end=387
+  _globals['_RUN']._serialized_start=390
+  _globals['_RUN']._serialized_end=758
+  _globals['_STARTRUNREQUEST']._serialized_start=760
+  _globals['_STARTRUNREQUEST']._serialized_end=828
+  _globals['_STARTRUNRESPONSE']._serialized_start=830
+  _globals['_STARTRUNRESPONSE']._serialized_end=874
+  _globals['_GETRUNREQUEST']._serialized_start=876
+  _globals['_GETRUNREQUEST']._serialized_end=907
+  _globals['_GETRUNRESPONSE']._serialized_start=909
+  _globals['_GETRUNRESPONSE']._serialized_end=951
+  _globals['_LISTRUNSREQUEST']._serialized_start=953
+  _globals['_LISTRUNSREQUEST']._serialized_end=1009
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1011
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1081
+  _globals['_WATCHRUNREQUEST']._serialized_start=1083
+  _globals['_WATCHRUNREQUEST']._serialized_end=1116
+  _globals['_WATCHRUNRESPONSE']._serialized_start=1118
+  _globals['_WATCHRUNRESPONSE']._serialized_end=1162
+  _globals['_CANCELRUNREQUEST']._serialized_start=1164
+  _globals['_CANCELRUNREQUEST']._serialized_end=1198
+  _globals['_CANCELRUNRESPONSE']._serialized_start=1200
+  _globals['_CANCELRUNRESPONSE']._serialized_end=1245
+  _globals['_GETRUNMANIFESTREQUEST']._serialized_start=1247
+  _globals['_GETRUNMANIFESTREQUEST']._serialized_end=1286
+  _globals['_GETRUNMANIFESTRESPONSE']._serialized_start=1288
+  _globals['_GETRUNMANIFESTRESPONSE']._serialized_end=1335
+  _globals['_READRUNTABLEREQUEST']._serialized_start=1337
+  _globals['_READRUNTABLEREQUEST']._serialized_end=1389
+  _globals['_READRUNTABLERESPONSE']._serialized_start=1391
+  _globals['_READRUNTABLERESPONSE']._serialized_end=1432
+  _globals['_RUNSERVICE']._serialized_start=1592
+  _globals['_RUNSERVICE']._serialized_end=2076
 # @@protoc_insertion_point(module_scope)

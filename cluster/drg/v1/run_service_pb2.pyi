@@ -26,16 +26,18 @@ RUN_STATE_FAILED: RunState
 RUN_STATE_CANCELLED: RunState
 
 class RunSpec(_message.Message):
-    __slots__ = ("region", "scheme", "policy", "out")
+    __slots__ = ("region", "scheme", "policy", "out", "encoding")
     REGION_FIELD_NUMBER: _ClassVar[int]
     SCHEME_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     OUT_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
     region: str
     scheme: str
     policy: str
     out: str
-    def __init__(self, region: _Optional[str] = ..., scheme: _Optional[str] = ..., policy: _Optional[str] = ..., out: _Optional[str] = ...) -> None: ...
+    encoding: str
+    def __init__(self, region: _Optional[str] = ..., scheme: _Optional[str] = ..., policy: _Optional[str] = ..., out: _Optional[str] = ..., encoding: _Optional[str] = ...) -> None: ...
 
 class RunProgress(_message.Message):
     __slots__ = ("stage", "parts_done", "parts_total", "cases_done", "cases_total", "estimated_end_time")

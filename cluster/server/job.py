@@ -1,0 +1,125 @@
+"""One run in a process of its own: `python -m cluster.server.job`, started by the supervisor.
+
+The order comes as a JSON line on standard input, reports go as JSON lines to standard output. When
+standard input ends, the server is gone, and so is this process.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, TextIO
+
+from grouper.cases import open_cases
+from grouper.errors import GrouperError
+from grouper.execution import open_runner
+from grouper.run import rerun
+from grouper.scheme import load_scheme
+from grouper.settlement.policyfile import load_policy
+
+_REPORT_SECONDS = 0.2
+_GRACE_SECONDS = 15.0
+_SHARES = {"survey": 0.05, "group": 0.65, "points": 0.05, "values": 0.25}
+"""Shares of the stages in the time of a run, as measured on a million cases: for the estimate."""
+
+
+class Reporter:
+    """Says how far the run got, not more often than anyone looks."""
+
+    def __init__(self, out: TextIO, rows: list[int]) -> None:
+        self._out = out
+        self._cases = [0, *accumulate(rows)]
+        self._started = time.time()
+        self._stage = ""
+        self._said = 0.0
+
+    def say(self, event: str, **fields: Any) -> None:
+        """One line to the supervisor."""
+        self._out.write(json.dumps({"event": event, **fields}) + "\n")
+        self._out.flush()
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """The engine's progress: a stage, its finished parts, and all its parts."""
+        now = time.time()
+        if stage == self._stage and done < total and now - self._said < _REPORT_SECONDS:
+            return
+        self._stage, self._said = stage, now
+        known = total == len(self._cases) - 1
+        self.say(
+            "progress",
+            stage=stage,
+            parts_done=done,
+            parts_total=total,
+            cases_done=self._cases[done] if known else 0,
+            cases_total=self._cases[-1] if known else 0,
+            estimated_end=self._estimate(now, stage, done / total if total else 1.0),
+        )
+
+    def _estimate(self, now: float, stage: str, fraction: float) -> float | None:
+        before = 0.0
+        for name, share in _SHARES.items():
+            if name == stage:
+                finished = before + share * fraction
+                return now + (now - self._started) * (1 - finished) / finished if finished else None
+            before += share
+        return None
+
+
+def main() -> None:
+    """Runs the order; the exit code says nothing, the last line says all."""
+    # The reports keep the real standard output to themselves; whatever else prints goes to the log.
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    signal.signal(signal.SIGTERM, _exit)
+    order = json.loads(sys.stdin.readline() or "null")
+    if order is None:
+        return
+    threading.Thread(target=_end_with_server, daemon=True).start()
+    try:
+        _run(order, out)
+    except GrouperError as error:
+        place = f"{error.where()}: " if error.where() else ""
+        failure = {"reason": error.code, "message": place + error.message, "hint": error.hint}
+        out.write(json.dumps({"event": "failed", **failure}) + "\n")
+        out.flush()
+
+
+def _run(order: dict[str, Any], out: TextIO) -> None:
+    region, encoding = Path(order["region"]), order["encoding"]
+    scheme = load_scheme(order["scheme"])
+    policy = load_policy(order["policy"])
+    source = open_cases(region / "cases", wanted=(), encoding=encoding)
+    rows = [part.rows for part in source.parts]
+    reporter = Reporter(out, [] if min(rows, default=-1) < 0 else rows)
+    runner = open_runner(order["workers"], order["ray"])
+    try:
+        out_folder = Path(order["out"])
+        rerun(
+            *(region, scheme, policy, out_folder, runner),
+            encoding=encoding,
+            progress=reporter.progress,
+        )
+    finally:
+        runner.close()
+    reporter.say("succeeded")
+
+
+def _exit(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _end_with_server() -> None:
+    """Ends this process when the server does; nothing else ever comes on standard input."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""Runs over the wire: started, watched, cancelled, interrupted, and read."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cluster.client import Client
+from cluster.drg.v1 import run_service_pb2
+from cluster.errors import ServiceError
+from cluster.server.config import ServerConfig
+from grouper.execution import LocalRunner
+from grouper.run import rerun
+from grouper.scheme import load_scheme
+from grouper.settlement.policyfile import load_policy
+from tests.cluster.conftest import serving
+from tests.cluster.region import make_region
+
+NAMES = {"region": "region", "scheme": "chs-core", "policy": "guigang-points"}
+
+
+@pytest.fixture(scope="module")
+def region(data_folder: Path) -> Path:
+    return make_region(data_folder / "region")
+
+
+@pytest.fixture(scope="module")
+def expected(region: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("expected") / "run"
+    policy = load_policy("guigang-points")
+    rerun(region, load_scheme("chs-core"), policy, out, LocalRunner())
+    return tables_of(out)
+
+
+def tables_of(run: Path) -> dict[str, bytes]:
+    """Every file of a run folder but the log, which holds times."""
+    files = (path for path in sorted(run.rglob("*")) if path.is_file())
+    return {str(p.relative_to(run)): p.read_bytes() for p in files if p.name != "log.jsonl"}
+
+
+def last_state(client: Client, run_id: str) -> run_service_pb2.Run:
+    *_, last = client.watch_run(run_id)
+    return last
+
+
+def test_a_run_from_start_to_its_tables(
+    client: Client, data_folder: Path, region: Path, expected: dict[str, bytes]
+) -> None:
+    started = client.start_run(**NAMES, out="first")
+    assert started.spec.out == "first"
+    states = list(client.watch_run(started.run_id))
+    last = states[-1]
+    assert last.state == run_service_pb2.RUN_STATE_SUCCEEDED, last.failure
+    assert last.attempts == 1
+    assert last.progress.stage == "values"
+    assert (last.progress.cases_done, last.progress.cases_total) == (4000, 4000)
+    assert last.end_time.seconds >= last.create_time.seconds
+    assert tables_of(data_folder / "first") == expected
+    assert client.get_run(started.run_id) == last
+
+    manifest = client.manifest(started.run_id)
+    assert manifest["checks"]
+    assert all(check["holds"] for check in manifest["checks"])
+    clearing = pa.concat_tables(client.table(started.run_id, "clearing"))
+    assert clearing.equals(pq.read_table(data_folder / "first" / "clearing.parquet"))
+    points = pa.concat_tables(client.table(started.run_id, "points"))
+    assert points.num_rows == 4000
+    empty = pa.concat_tables(client.table(started.run_id, "rejected"))
+    assert empty.column_names[0] == "case_id"
+    with pytest.raises(ServiceError) as caught:
+        list(client.table(started.run_id, "nothing"))
+    assert caught.value.status == "NOT_FOUND"
+    for name in ("../first/clearing", "", "CLEARING"):
+        with pytest.raises(ServiceError) as caught:
+            list(client.table(started.run_id, name))
+        assert [one.field for one in caught.value.violations] == ["table"]
+
+
+def test_the_same_request_is_the_same_run(client: Client, region: Path) -> None:
+    first = client.start_run(**NAMES, out="twice", request_id="twice")
+    again = client.start_run(**NAMES, out="twice", request_id="twice")
+    assert first.run_id == again.run_id
+    with pytest.raises(ServiceError) as caught:
+        client.start_run(**NAMES, out="other", request_id="twice")
+    assert (caught.value.status, caught.value.reason) == ("ALREADY_EXISTS", "REQUEST_ID_REUSED")
+    last_state(client, first.run_id)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"region": ""}, "spec.region"),
+        ({"region": "no such region"}, "spec.region"),
+        ({"region": "../elsewhere"}, "spec.region"),
+        ({"region": "/etc"}, "spec.region"),
+        ({"out": ""}, "spec.out"),
+        ({"out": "."}, "spec.out"),
+        ({"out": "../out"}, "spec.out"),
+        ({"policy": ""}, "spec.policy"),
+        ({"scheme": "/etc"}, "spec.scheme"),
+        ({"encoding": "klingon"}, "spec.encoding"),
+        ({"request_id": "with space"}, "request_id"),
+        ({"request_id": "x" * 65}, "request_id"),
+    ],
+)
+def test_malformed_starts(client: Client, region: Path, change: dict[str, str], field: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        client.start_run(**{**NAMES, "out": "never", **change})
+    assert caught.value.status == "INVALID_ARGUMENT"
+    assert [one.field for one in caught.value.violations] == [field]
+
+
+def test_a_run_that_cannot_work_fails_with_the_engines_words(client: Client, region: Path) -> None:
+    started = client.start_run(**{**NAMES, "policy": "guigang-pints"}, out="failing")
+    last = last_state(client, started.run_id)
+    assert last.state == run_service_pb2.RUN_STATE_FAILED
+    assert last.failure.reason == "BAD_POLICY"
+    assert "guigang-points" in last.failure.hint
+    with pytest.raises(ServiceError) as caught:
+        client.manifest(started.run_id)
+    assert caught.value.status == "FAILED_PRECONDITION"
+
+
+@pytest.mark.parametrize("method", ["get_run", "cancel_run", "manifest"])
+def test_an_unknown_run(client: Client, method: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        getattr(client, method)("nothing")
+    assert caught.value.status == "NOT_FOUND"
+
+
+def test_watching_an_unknown_run(client: Client) -> None:
+    with pytest.raises(ServiceError) as caught:
+        list(client.watch_run("nothing"))
+    assert caught.value.status == "NOT_FOUND"
+
+
+def test_runs_are_listed_in_pages(client: Client, region: Path) -> None:
+    for number in range(3):
+        run = client.start_run(**NAMES, out=f"listed-{number}")
+        client.cancel_run(run.run_id)
+    few = [run.run_id for run in client.list_runs(page_size=2)]
+    assert few == [run.run_id for run in client.list_runs()]
+    assert len(few) == len(set(few)) >= 3
+
+
+@pytest.fixture
+def slow_region(data_folder: Path) -> Path:
+    folder = data_folder / "slow"
+    return folder if folder.exists() else make_region(folder, parts=24, rows=2000, seed=2)
+
+
+def _child_of(run_id: str, data: Path) -> int:
+    """The process of a run, by the run folder that it has open as its lock."""
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            command = (process / "cmdline").read_bytes()
+            files = [str(link.readlink()) for link in (process / "fd").iterdir()]
+        except OSError:
+            continue
+        if b"cluster.server.job" in command and any(str(data) in file for file in files):
+            return int(process.name)
+    raise LookupError(run_id)
+
+
+def _at_work(states: Iterator[run_service_pb2.Run]) -> run_service_pb2.Run:
+    return next(run for run in states if run.progress.stage == "group" and run.progress.parts_done)
+
+
+def test_a_killed_process_goes_on_from_its_parts(
+    client: Client, data_folder: Path, slow_region: Path, tmp_path: Path
+) -> None:
+    started = client.start_run(**{**NAMES, "region": "slow"}, out="killed")
+    states = client.watch_run(started.run_id)
+    _at_work(states)
+    os.kill(_child_of(started.run_id, data_folder / "killed"), signal.SIGKILL)
+    *_, last = states
+    assert last.state == run_service_pb2.RUN_STATE_SUCCEEDED, last.failure
+    assert last.attempts == 2
+    rerun(
+        *(slow_region, load_scheme("chs-core"), load_policy("guigang-points")),
+        *(tmp_path / "undisturbed", LocalRunner()),
+    )
+    assert tables_of(data_folder / "killed") == tables_of(tmp_path / "undisturbed")
+
+
+def test_a_run_at_work_is_cancelled(client: Client, slow_region: Path) -> None:
+    started = client.start_run(**{**NAMES, "region": "slow"}, out="cancelled")
+    states = client.watch_run(started.run_id)
+    _at_work(states)
+    assert client.cancel_run(started.run_id).cancel_requested
+    *_, last = states
+    assert last.state == run_service_pb2.RUN_STATE_CANCELLED
+    assert client.cancel_run(started.run_id).state == run_service_pb2.RUN_STATE_CANCELLED
+
+
+def test_a_run_goes_on_when_the_server_comes_back(tmp_path: Path) -> None:
+    make_region(tmp_path / "region", parts=24, rows=2000, seed=2)
+    config = ServerConfig(
+        host="127.0.0.1", port=0, data=tmp_path, state=tmp_path / "state", grace_seconds=1.0
+    )
+    with serving(config) as front, Client(f"127.0.0.1:{front.port}") as client:
+        started = client.start_run(**NAMES, out="run")
+        _at_work(client.watch_run(started.run_id))
+    with serving(config) as front, Client(f"127.0.0.1:{front.port}") as client:
+        last = last_state(client, started.run_id)
+    assert last.state == run_service_pb2.RUN_STATE_SUCCEEDED, last.failure
+    assert last.attempts == 2
+
+
+def test_a_run_on_ray_gives_the_same_bytes(
+    tmp_path: Path, region: Path, expected: dict[str, bytes]
+) -> None:
+    config = ServerConfig(
+        *("127.0.0.1", 0, region.parent, tmp_path / "state"), workers=2, grace_seconds=1.0
+    )
+    out = f"ray-{time.time_ns()}"
+    with serving(config) as front, Client(f"127.0.0.1:{front.port}") as client:
+        last = last_state(client, client.start_run(**NAMES, out=out).run_id)
+        assert last.state == run_service_pb2.RUN_STATE_SUCCEEDED, last.failure
+    assert tables_of(region.parent / out) == expected
