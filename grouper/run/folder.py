@@ -154,8 +154,17 @@ def write_table(run: Path, name: str, table: pa.Table) -> dict[str, str]:
 
 def finish(run: Path, manifest: Manifest) -> None:
     """Write the manifest, which makes the run a finished one, and clear the work files."""
+    _sweep(run)
     write_whole(run / MANIFEST, manifest.text().encode())
     clear_work(run)
+
+
+def _sweep(run: Path) -> None:
+    """Remove temporary files of processes that were lost while they wrote."""
+    for folder in (run, *(run / name for name in _TABLES)):
+        for path in folder.glob(".*"):
+            if path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def clear_work(run: Path) -> None:
