@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from grouper.settlement.policy import Policy
-from grouper.settlement.policykeys import exact_text
+from grouper.settlement.policykeys import NONE, exact_text
 
 
 def policy_text(policy: Policy) -> str:
@@ -27,8 +27,10 @@ def _section(section: BaseModel, path: str) -> list[str]:
             inner.append((name, field, value))
             continue
         lines += _comment(field)
-        if value is None:
+        if value is None and field.get_default(call_default_factory=True) is None:
             lines.append(f"# {name} =")
+        elif value is None:
+            lines.append(f'{name} = "{NONE}"')
         else:
             lines.append(f"{name} = {_value(value)}")
     for name, field, value in inner:
