@@ -1,0 +1,178 @@
+"""Commands of the service: `serve`, `submit` and `demo`. Parse, call, print.
+
+Imports stand inside the functions, so that the command line starts at once, and can say what to
+install where the extra is missing.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grouper.errors import MissingExtraError, RunError
+
+DEMO_CASES, DEMO_HOSPITALS, DEMO_SEED = 100_000, 10, 1
+_LISTENING = "serving on "
+_GROUPER = (sys.executable, "-m", "grouper.cli")
+
+Server = Annotated[str, typer.Option("--server", metavar="HOST:PORT", help="The running server.")]
+
+
+@contextmanager
+def _extra(command: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError("cluster", f"grouper {command}") from error
+
+
+def serve(
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Port 0 lets the system choose.")
+    ] = "127.0.0.1:50051",
+    scheme: Annotated[
+        list[str] | None,
+        typer.Option("--scheme", metavar="PACK", help="Schemes to group by; may be repeated."),
+    ] = None,
+    data: Annotated[
+        Path, typer.Option("--data", help="Folder below which regions and run folders lie.")
+    ] = Path(),
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="Folder of the register of runs; DATA/.grouper by default."),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Workers of a run.")] = 1,
+    ray: Annotated[
+        str | None, typer.Option("--ray", metavar="ADDRESS", help="Run on this Ray cluster.")
+    ] = None,
+) -> None:
+    """Serve grouping and settlement runs over gRPC until stopped (服务)."""
+    with _extra("serve"):
+        import asyncio
+        import logging
+
+        from cluster.server import app
+        from cluster.server.config import ServerConfig, parse_listen
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    try:
+        host, port = parse_listen(listen)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--listen") from None
+    config = ServerConfig(
+        host=host,
+        port=port,
+        data=data.resolve(),
+        state=(state or data / ".grouper").resolve(),
+        schemes=tuple(scheme or ("chs-core",)),
+        workers=workers,
+        ray=ray,
+    )
+
+    def started(chosen: int) -> None:
+        typer.echo(f"{_LISTENING}{host}:{chosen}, data below {config.data}; Ctrl-C stops")
+        sys.stdout.flush()
+
+    asyncio.run(app.serve(config, started))
+
+
+def submit(
+    region: Annotated[str, typer.Argument(metavar="REGION", help="The region folder.")],
+    scheme: Annotated[str, typer.Option("--scheme", metavar="PACK", help="Scheme of the run.")],
+    policy: Annotated[str, typer.Option("--policy", metavar="POLICY", help="Payment rules.")],
+    out: Annotated[str, typer.Option("--out", metavar="RUN", help="The run folder to write.")],
+    server: Server = "127.0.0.1:50051",
+    encoding: Annotated[str, typer.Option("--encoding", help="Of CSV files of cases.")] = "utf-8",
+    request_id: Annotated[
+        str | None, typer.Option("--request-id", help="Makes a repeated submit harmless.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Wait for the end and print the statements.")
+    ] = False,
+) -> None:
+    """Submit a settlement run to a server (提交结算任务).
+
+    Names are folders below the server's data folder; on this machine, paths work as well.
+    """
+    with _extra("submit"):
+        from cluster.client import Client
+        from cluster.follow import follow_run
+        from cluster.server.config import is_loopback, parse_listen
+    try:
+        host, _ = parse_listen(server)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--server") from None
+    here = is_loopback(host)
+    with Client(server) as client:
+        run = client.start_run(
+            region=_place(region, here=here),
+            scheme=_place(scheme, here=here),
+            policy=_place(policy, here=here),
+            out=str(Path(out).resolve()) if here else out,
+            encoding=encoding,
+            request_id=request_id,
+        )
+        typer.echo(f"run {run.run_id} is taken in")
+        if follow:
+            follow_run(client, run.run_id)
+
+
+def _place(name: str, *, here: bool) -> str:
+    """A path that exists on the server's own machine, or the name as it is."""
+    return str(Path(name).resolve()) if here and Path(name).exists() else name
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the region and its run.")] = Path(
+        "demo"
+    ),
+    cases: Annotated[int, typer.Option("--cases", min=1, help="Number of cases.")] = DEMO_CASES,
+    hospitals: Annotated[int, typer.Option("--hospitals", min=1)] = DEMO_HOSPITALS,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Workers on local Ray.")] = 2,
+) -> None:
+    """Make a region up, settle it on local Ray through the gRPC front end, show it (演示)."""
+    with _extra("demo"):
+        from cluster.client import Client
+        from cluster.follow import follow_run
+    region = out / "region"
+    if region.is_dir():
+        typer.echo(f"the region is there from an earlier demo: {region}")
+    else:
+        _make_region(region, cases, hospitals)
+    with _serving(out, workers) as server, Client(server) as client:
+        typer.echo(f"a server listens on {server}")
+        run = client.start_run(
+            region="region", scheme="chs-core", policy="guigang-points", out="run"
+        )
+        follow_run(client, run.run_id)
+    typer.echo(f"the run folder: {(out / 'run').resolve()}")
+
+
+def _make_region(region: Path, cases: int, hospitals: int) -> None:
+    numbers = ["--cases", str(cases), "--hospitals", str(hospitals), "--seed", str(DEMO_SEED)]
+    command = [*_GROUPER, "synth", "--scheme", "chs-core", *numbers, "--out", str(region)]
+    if subprocess.run(command, check=False).returncode:
+        raise RunError("the region could not be made", hint="see the message above")
+
+
+@contextmanager
+def _serving(data: Path, workers: int) -> Iterator[str]:
+    """A server in a process of its own; gives its address."""
+    command = [*_GROUPER, "serve", "--listen", "127.0.0.1:0"]
+    command += ["--data", str(data), "--workers", str(workers)]
+    state = data / ".grouper"
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "server.log").open("a") as log:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        if not line.startswith(_LISTENING):
+            raise RunError("the server did not start", hint=f"see {state / 'server.log'}")
+        yield line.removeprefix(_LISTENING).partition(",")[0]
+    finally:
+        server.terminate()
+        server.communicate()
