@@ -1,0 +1,119 @@
+"""What a run keeps of its inputs, so that a report needs the run folder alone.
+
+The tables of folders.md say what every case carries, but not which hospital it is of, nor what a
+hospital or a group is called. These tables say it:
+
+========================  ==============================================================
+``cases/part-*.parquet``  `CASES`, in the order of the input, row by row as ``grouped``
+``hospitals.parquet``     hospital_id, name, level, class, city, alliance, lead, assessment
+``groups.parquet``        drg, adrg, mdc and their names, for every DRG of the scheme
+``budget.parquet``        pool, line, effective_month, amount
+========================  ==============================================================
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from grouper.scheme import Scheme
+from grouper.settlement.amounts import MONEY, POINTS, decimal_column, exact_column
+from grouper.settlement.intake import AMOUNTS, Accounts, Intake
+from grouper.settlement.region import Region
+
+_KEPT: Final = ("total_cost", "fund_paid", "patient_cash", "self_pay")
+
+_TEXT: Final = pa.dictionary(pa.int32(), pa.string())
+CASES: Final = pa.schema(
+    [
+        ("case_id", pa.string()),
+        *((name, _TEXT) for name in ("hospital_id", "pool", "month")),
+        *((name, MONEY) for name in _KEPT),
+    ]
+)
+"""hospital_id and month as the case has them; pool only where its route is ``drg``; yuan."""
+
+PLAIN: Final = ("case_id", *_KEPT)
+"""Columns of `CASES` that have about as many values as rows."""
+
+
+def case_rows(batch: pa.RecordBatch, intake: Intake, accounts: Accounts) -> pa.RecordBatch:
+    """The rows of `CASES` of a batch.
+
+    Args:
+        batch: the cases as they were read.
+        intake: the same cases, routed.
+        accounts: the codes of the run.
+    """
+    none = intake.account < 0
+    pool = np.where(none, 0, accounts.pool_month(intake.account) // len(accounts.months))
+    pools = pa.DictionaryArray.from_arrays(
+        pa.array(pool, pa.int32(), mask=none), pa.array(accounts.pools, pa.string())
+    )
+    columns = [
+        _column(batch, "case_id", pa.string()),
+        _column(batch, "hospital_id", _TEXT),
+        pools,
+        _column(batch, "settle_month", _TEXT),
+        *(decimal_column(intake.amounts[AMOUNTS.index(name)], MONEY) for name in _KEPT),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=CASES)
+
+
+def _column(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
+    position = batch.schema.get_field_index(name)
+    if position < 0:
+        return pa.nulls(batch.num_rows, pa.string()).cast(kind)
+    column = batch.column(position)
+    if pa.types.is_dictionary(column.type) or not pa.types.is_dictionary(kind):
+        return column.cast(kind)
+    return column.cast(pa.string()).dictionary_encode()
+
+
+def hospitals_table(region: Region) -> pa.Table:
+    """``hospitals``: the columns of hospitals.csv, sorted by hospital_id."""
+    rows = region.hospitals
+    return pa.table(
+        {
+            "hospital_id": pa.array([row.hospital_id for row in rows], pa.string()),
+            "name": pa.array([row.name for row in rows], pa.string()),
+            "level": pa.array([row.level for row in rows], pa.int8()),
+            "class": pa.array([row.kind for row in rows], pa.string()),
+            "city": pa.array([row.city for row in rows], pa.string()),
+            "alliance": pa.array([row.alliance for row in rows], pa.string()),
+            "lead": pa.array([row.lead for row in rows], pa.bool_()),
+            "assessment": exact_column((row.assessment for row in rows), POINTS),
+        }
+    )
+
+
+def groups_table(scheme: Scheme) -> pa.Table:
+    """``groups``: drg, adrg, mdc and their names, sorted by drg."""
+    place = {o.drg: (o.drg, o.adrg, o.mdc) for o in reversed(scheme.compiled.outcomes) if o.drg}
+    rows = sorted(place.values())
+    name = scheme.names
+    return pa.table(
+        {
+            "drg": pa.array([drg for drg, _, _ in rows], pa.string()),
+            "adrg": pa.array([adrg for _, adrg, _ in rows], pa.string()),
+            "mdc": pa.array([mdc for _, _, mdc in rows], pa.string()),
+            "drg_name": pa.array([name.get(drg, "") for drg, _, _ in rows], pa.string()),
+            "adrg_name": pa.array([name.get(adrg, "") for _, adrg, _ in rows], pa.string()),
+            "mdc_name": pa.array([name.get(mdc, "") for _, _, mdc in rows], pa.string()),
+        }
+    )
+
+
+def budget_table(region: Region) -> pa.Table:
+    """``budget``: pool, line, effective_month, amount in yuan (signed), sorted by these keys."""
+    rows = sorted(region.budget, key=lambda row: (row.pool, row.line, row.effective_month))
+    return pa.table(
+        {
+            "pool": pa.array([row.pool for row in rows], pa.string()),
+            "line": pa.array([row.line for row in rows], pa.string()),
+            "effective_month": pa.array([row.effective_month for row in rows], pa.string()),
+            "amount": exact_column((row.amount for row in rows), MONEY),
+        }
+    )
