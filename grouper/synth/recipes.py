@@ -1,0 +1,355 @@
+"""Recipes: concrete codes and bounds that a path was found to work with.
+
+Candidates are drawn from every path, cases are made of them as for the region itself, and the
+engine groups them. A candidate whose case reaches the path's DRG is kept as a recipe. So a recipe
+is a kind of patient; which group its cases fall into, the grouper decides anew each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from grouper.synth.catalogue import Catalogue, Int8Array, Int32Array
+from grouper.synth.demand import DISCHARGES
+from grouper.synth.medicine import CHILDBEARING, FIELDS, OTHER_FIELD, Ages
+from grouper.synth.paths import (
+    DISCHARGE_SHARES,
+    NO_CODE,
+    SLOTS,
+    Numbers,
+    Path,
+    Pools,
+)
+
+AGE_STEPS: Final = 4096
+"""Resolution of an age distribution."""
+
+NULL: Final = -(2**31)
+"""A number that a case does not have."""
+
+NEWBORN_DAYS: Final = 28
+"""Days of age up to which a case is a newborn's (新生儿) and states the birth weight."""
+
+# The first codes of a pool are drawn most, as a few diagnoses make up most of any ward's cases.
+_SKEW: Final = 1.8
+_EXTRA_PROCEDURE: Final = 0.35
+
+
+@dataclass(frozen=True)
+class PathTable:
+    """All paths as arrays, for drawing many candidates at once. First axis: paths.
+
+    Attributes:
+        letter: int8, position of the MDC's letter in A..Z, 26 for none.
+        others_dx, others_px: int32[paths, SLOTS, 3], pool, number of pools, offset; -1 for none.
+        low, high: int32[numbers, paths]; missing: bool, whether a null will do.
+        discharge: int16, bit mask of the allowed ways of discharge.
+    """
+
+    letter: Int8Array
+    state: Int8Array
+    surgical: npt.NDArray[np.bool_]
+    needs_px: npt.NDArray[np.bool_]
+    pdx: Int32Array
+    ppx: Int32Array
+    others_dx: Int32Array
+    others_px: Int32Array
+    sex_low: Int8Array
+    sex_high: Int8Array
+    low: Int32Array
+    high: Int32Array
+    missing: npt.NDArray[np.bool_]
+    needed: npt.NDArray[np.bool_]
+    discharge: npt.NDArray[np.int16]
+    dept: Int32Array
+    cc_low: Int8Array
+    cc_high: Int8Array
+
+
+def letter_number(letter: str) -> int:
+    """Position in A..Z; 26 for anything else."""
+    return ord(letter) - 65 if len(letter) == 1 and "A" <= letter <= "Z" else 26
+
+
+def path_table(paths: Sequence[Path], numbers: Numbers, departments: dict[str, int]) -> PathTable:
+    """The paths as arrays; new departments are added to `departments`."""
+    count = len(paths)
+    low = np.empty((len(numbers.names), count), np.int32)
+    high = np.empty_like(low)
+    missing = np.zeros(low.shape, np.bool_)
+    needed = np.zeros(low.shape, np.bool_)
+    others_dx = np.full((count, SLOTS, 3), NO_CODE, np.int32)
+    others_px = np.full((count, SLOTS, 3), NO_CODE, np.int32)
+    for i, path in enumerate(paths):
+        for n, name in enumerate(numbers.names):
+            bounds = path.bounds(name)
+            usual = (numbers.low[n], numbers.high[n])
+            low[n, i] = usual[0] if bounds.low == -np.inf else bounds.low
+            high[n, i] = usual[1] if bounds.high == np.inf else bounds.high
+            low[n, i] = min(low[n, i], high[n, i]) if bounds.low == -np.inf else low[n, i]
+            high[n, i] = max(low[n, i], high[n, i])
+            missing[n, i] = bounds.missing
+            needed[n, i] = not bounds.missing
+        for slot, triple in enumerate(path.others_dx):
+            others_dx[i, slot] = triple
+        for slot, triple in enumerate(path.others_px):
+            others_px[i, slot] = triple
+    sexes = [path.bounds("sex") for path in paths]
+    return PathTable(
+        letter=np.array([letter_number(p.letter) for p in paths], np.int8),
+        state=np.array([p.state for p in paths], np.int8),
+        surgical=np.array([p.surgical for p in paths], np.bool_),
+        needs_px=np.array([p.demand.needs_procedure for p in paths], np.bool_),
+        pdx=np.array([p.pdx for p in paths], np.int32),
+        ppx=np.array([p.ppx for p in paths], np.int32),
+        others_dx=others_dx,
+        others_px=others_px,
+        sex_low=np.array([max(1, s.low) for s in sexes], np.int8),
+        sex_high=np.array([min(2, s.high) for s in sexes], np.int8),
+        low=low,
+        high=high,
+        missing=missing,
+        needed=needed,
+        discharge=np.array([sum(1 << d for d in p.demand.discharge) for p in paths], np.int16),
+        dept=np.array(
+            [departments.setdefault(_dept(p), len(departments)) for p in paths], np.int32
+        ),
+        cc_low=np.array([p.complications[0] for p in paths], np.int8),
+        cc_high=np.array([p.complications[1] for p in paths], np.int8),
+    )
+
+
+def _dept(path: Path) -> str:
+    if path.demand.dept is not None:
+        return path.demand.dept
+    usual = path.field.surgical if path.surgical else path.field.medical
+    return f"{usual}.99" if usual in path.demand.not_dept else usual
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """Kinds of patients, each with the codes that bring it to a group. First axis: recipes.
+
+    Attributes:
+        path: int32, the path it was drawn from.
+        pdx, ppx: int32, principal codes; `ppx` -1 for none.
+        optional: bool, whether it reaches its group without any procedure as well.
+        others_dx, others_px: int32[recipes, SLOTS], further codes, -1 for none.
+        sex_low, sex_high: int8.
+        low, high: int32[recipes, numbers], bounds between which no rule tells cases apart;
+            low above high where the case has no such number.
+        discharge: int8, way of discharge; 0 where any will do.
+    """
+
+    path: Int32Array
+    pdx: Int32Array
+    ppx: Int32Array
+    optional: npt.NDArray[np.bool_]
+    others_dx: Int32Array
+    others_px: Int32Array
+    sex_low: Int8Array
+    sex_high: Int8Array
+    low: Int32Array
+    high: Int32Array
+    discharge: Int8Array
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+    def take(self, rows: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Recipes:
+        """Some of the recipes."""
+        return Recipes(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def packed(self) -> Recipes:
+        """The same with the further codes first in their slots and the empty slots behind."""
+
+        def pack(slots: Int32Array) -> Int32Array:
+            order = np.argsort(slots == NO_CODE, axis=1, kind="stable")
+            return np.take_along_axis(slots, order, axis=1)
+
+        return replace(self, others_dx=pack(self.others_dx), others_px=pack(self.others_px))
+
+
+def join(parts: Sequence[Recipes]) -> Recipes:
+    """Recipes one after another."""
+    return Recipes(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Recipes)))
+
+
+def age_steps() -> npt.NDArray[np.int16]:
+    """int16[27, AGE_STEPS], ages by the letter of the MDC, each as often as it occurs."""
+    steps = np.empty((27, AGE_STEPS), np.int16)
+    for number in range(27):
+        ages: Ages = FIELDS.get(chr(65 + number), OTHER_FIELD).ages
+        shares = np.cumsum([share for _, _, share in ages])
+        places = (np.arange(AGE_STEPS) + 0.5) / AGE_STEPS * shares[-1]
+        piece = np.searchsorted(shares, places)
+        starts = np.array([start for start, _, _ in ages])
+        widths = np.array([to - start + 1 for start, to, _ in ages])
+        before = np.concatenate([[0.0], shares])[piece]
+        inside = (places - before) / np.array([share for _, _, share in ages])[piece]
+        steps[number] = starts[piece] + np.floor(inside * widths[piece])
+    return steps
+
+
+class Kitchen:
+    """Draws candidate recipes from paths."""
+
+    def __init__(
+        self, codes: Catalogue, table: PathTable, pools: Pools, numbers: Numbers, light: int
+    ) -> None:
+        self.codes = codes
+        self.table = table
+        self.numbers = numbers
+        self.pool_codes, self.pool_starts = pools.arrays()
+        self.light = light
+        self.ages = age_steps()
+        dx = codes.dx.texts
+        self.birth = np.array([text.startswith("O") for text in dx])
+        self.newborn = np.array([text.startswith("P") for text in dx])
+
+    def candidates(self, path: Int32Array, rng: np.random.Generator) -> Recipes:
+        """One candidate for each entry of `path` that the sexes allow."""
+        table, codes = self.table, self.codes
+        pdx = self._pick(table.pdx[path], rng)
+        free = table.ppx[path] == NO_CODE
+        ppx = self._pick(np.where(free, self.light, table.ppx[path]), rng)
+        others_dx = self._slots(table.others_dx[path], rng)
+        others_px = self._slots(table.others_px[path], rng)
+        extra = table.surgical[path] & (rng.random(len(path)) < _EXTRA_PROCEDURE)
+        second = self._pick(np.where(free, self.light, table.ppx[path]), rng)
+        room = others_px[:, -1] == NO_CODE
+        others_px[:, -1] = np.where(extra & room & (second != ppx), second, others_px[:, -1])
+        sexes = np.stack(
+            [codes.dx.sex[pdx], np.where(ppx == NO_CODE, 0, codes.px.sex[ppx])]
+            + [np.where(o == NO_CODE, 0, codes.dx.sex[o]) for o in others_dx.T]
+            + [np.where(o == NO_CODE, 0, codes.px.sex[o]) for o in others_px.T]
+        )
+        sex_low = np.maximum(table.sex_low[path], sexes.max(axis=0)).astype(np.int8)
+        men = np.where(sexes == 1, 1, 2).min(axis=0)
+        sex_high = np.minimum(table.sex_high[path], men).astype(np.int8)
+        low, high = self._bounds(path, pdx, rng)
+        recipes = Recipes(
+            path=path,
+            pdx=pdx,
+            ppx=ppx,
+            optional=~table.needs_px[path],
+            others_dx=others_dx,
+            others_px=others_px,
+            sex_low=sex_low,
+            sex_high=sex_high,
+            low=low,
+            high=high,
+            discharge=self._discharge(path, rng),
+        )
+        return recipes.take(sex_low <= sex_high).packed()
+
+    def _pick(self, pool: Int32Array, rng: np.random.Generator) -> Int32Array:
+        start = self.pool_starts[pool]
+        size = self.pool_starts[pool + 1] - start
+        place = np.floor(rng.random(len(pool)) ** _SKEW * size).astype(np.int32)
+        return np.where(size > 0, self.pool_codes[start + place], NO_CODE).astype(np.int32)
+
+    def _slots(self, slots: Int32Array, rng: np.random.Generator) -> Int32Array:
+        found = np.full(slots.shape[:2], NO_CODE, np.int32)
+        turn = rng.integers(0, 1 << 16, len(slots))
+        for slot in range(SLOTS):
+            first, count, offset = slots[:, slot].T
+            used = np.flatnonzero(first != NO_CODE)
+            if len(used):
+                pool = first[used] + (turn[used] + offset[used]) % count[used]
+                found[used, slot] = self._pick(pool.astype(np.int32), rng)
+        return found
+
+    def _bounds(
+        self, path: Int32Array, pdx: Int32Array, rng: np.random.Generator
+    ) -> tuple[Int32Array, Int32Array]:
+        """Bounds of every number: the piece that the rules do not divide, around a likely value."""
+        low = np.empty((len(path), len(self.numbers.names)), np.int32)
+        high = np.empty_like(low)
+        values: dict[str, npt.NDArray[np.number]] = {}
+        for n, name in enumerate(self.numbers.names):
+            least, most = self.table.low[n][path], self.table.high[n][path]
+            if name == "age":
+                least, most = self._plausible_ages(least, most, path, pdx)
+            value = self._likely(name, path, pdx, least, most, rng)
+            inside = (value >= least) & (value <= most)
+            value = np.where(inside, value, rng.integers(least, most, endpoint=True))
+            values[name] = value
+            low[:, n], high[:, n] = _piece(value, self.numbers.cuts[n], least, most)
+            if name not in ("age", "los", "icu_hours"):
+                absent = self._absent(name, values, rng) & ~self.table.needed[n][path]
+                low[absent, n], high[absent, n] = 1, 0
+        return low, high
+
+    def _absent(
+        self, name: str, values: dict[str, npt.NDArray[np.number]], rng: np.random.Generator
+    ) -> npt.NDArray[np.bool_]:
+        """Whether a case has no such number: days of age past the first year, and so on."""
+        if name == "age_days":
+            return values["age"] > 0
+        if name == "weight":
+            return (values["age"] > 0) | (values["age_days"] > NEWBORN_DAYS)
+        return rng.random(len(values["age"])) < 0.5
+
+    def _plausible_ages(
+        self, least: Int32Array, most: Int32Array, path: Int32Array, pdx: Int32Array
+    ) -> tuple[Int32Array, Int32Array]:
+        """The path's ages as far as they fit the principal diagnosis."""
+        infant = self.table.needed[self.numbers.names.index("age_days")][path]
+        start = np.where(self.birth[pdx], CHILDBEARING[0], 0)
+        end = np.where(self.birth[pdx], CHILDBEARING[1], most)
+        end = np.where(self.newborn[pdx] | infant, 0, end)
+        start, end = np.maximum(least, start), np.minimum(most, end)
+        fits = start <= end
+        return np.where(fits, start, least), np.where(fits, end, most)
+
+    def _likely(
+        self,
+        name: str,
+        path: Int32Array,
+        pdx: Int32Array,
+        least: Int32Array,
+        most: Int32Array,
+        rng: np.random.Generator,
+    ) -> npt.NDArray[np.number]:
+        count = len(path)
+        match name:
+            case "age":
+                return self.ages[self.table.letter[path], rng.integers(0, AGE_STEPS, count)]
+            case "age_days":
+                early = self.newborn[pdx] & (rng.random(count) < 0.9)
+                days = np.floor(rng.exponential(4.0, count))
+                return np.where(early, days, rng.integers(0, 365, count))
+            case "weight":
+                return np.rint(rng.normal(3150, 480, count))
+            case "los":
+                return np.rint(rng.lognormal(2.0, 0.5, count))
+            case "icu_hours":
+                return np.where(rng.random(count) < 0.95, 0, rng.integers(6, 200, count))
+        return rng.integers(least, most, endpoint=True)
+
+    def _discharge(self, path: Int32Array, rng: np.random.Generator) -> Int8Array:
+        allowed = self.table.discharge[path]
+        every = sum(1 << code for code in DISCHARGES)
+        values = np.array(sorted(DISCHARGES), np.int8)
+        shares = np.array([DISCHARGE_SHARES.get(int(v), 1e-6) for v in values])
+        waits = rng.exponential(1.0, (len(path), len(values))) / shares
+        waits[(allowed[:, None] >> values & 1) == 0] = np.inf
+        chosen = values[waits.argmin(axis=1)]
+        return np.where(allowed == every, 0, chosen).astype(np.int8)
+
+
+def _piece(
+    value: npt.NDArray[np.number], cuts: Int32Array, least: Int32Array, most: Int32Array
+) -> tuple[Int32Array, Int32Array]:
+    """The piece between two cuts that holds the value, within the bounds."""
+    place = np.searchsorted(cuts, value, side="right")
+    edges = np.concatenate([[-(2**31) + 1], cuts, [2**31 - 1]]).astype(np.int64)
+    low = np.maximum(edges[place], least)
+    high = np.minimum(edges[place + 1] - 1, most)
+    return low.astype(np.int32), high.astype(np.int32)
