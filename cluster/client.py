@@ -97,6 +97,7 @@ class Client:
         case_id: str = "1",
         scheme: str = "",
         explain: bool = False,
+        nearby: bool = False,
         attributes: Mapping[str, int] | None = None,
         **values: Any,
     ) -> grouping_service_pb2.GroupCaseResponse:
@@ -108,6 +109,7 @@ class Client:
             case_id: identity of the case.
             scheme: id of the scheme; may be left out where the server holds one only.
             explain: whether to say why.
+            nearby: whether the explanation names the groups that are one change away.
             attributes: further integer columns of the scheme.
             values: `sex`, `age`, `age_days`, `weight`, `los`, `discharge`, `dept`, `icu_hours`.
 
@@ -115,7 +117,9 @@ class Client:
             ServiceError: the server refused.
         """
         case = case_pb2.Case(case_id=case_id, dx=dx, px=px, attributes=attributes, **values)
-        request = grouping_service_pb2.GroupCaseRequest(scheme=scheme, case=case, explain=explain)
+        request = grouping_service_pb2.GroupCaseRequest(
+            scheme=scheme, case=case, explain=explain, nearby=nearby
+        )
         with _told():
             return self._grouping.GroupCase(request, timeout=self._timeout)
 

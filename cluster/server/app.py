@@ -106,7 +106,7 @@ class FrontEnd:
         for name in self._config.schemes:
             scheme = load_scheme(name)
             group_batch(case, scheme)
-            self._shelf.schemes[scheme.id] = scheme
+            self._shelf.add(scheme)
 
     async def _set_health(self, status: int) -> None:
         for name in _NAMES:

@@ -1,6 +1,10 @@
 """Between the case messages of the contract and the engine's batches."""
 
+import dataclasses
+from typing import Any
+
 import pyarrow as pa
+from google.protobuf.message import Message
 
 from cluster.drg.v1 import case_pb2
 from cluster.errors import RequestError, Violation
@@ -60,3 +64,31 @@ def result_of_one(grouped: GroupedBatch) -> case_pb2.GroupResult:
         severity=_SEVERITY["" if reason else SEVERITY[int(grouped.severity[0])]],
         reason=reason,
     )
+
+
+def fill(message: Message, told: Any) -> None:
+    """Copies a dataclass of `grouper.explain` into the message that has the same fields.
+
+    Fields that only one of both has are left out; a word becomes the enum value of that name.
+    """
+    for field in dataclasses.fields(told):
+        known = message.DESCRIPTOR.fields_by_name.get(field.name)
+        value = getattr(told, field.name)
+        if known is None or value is None:
+            continue
+        if isinstance(value, tuple):
+            target = getattr(message, field.name)
+            if known.message_type is None:
+                target.extend(value)
+            else:
+                for item in value:
+                    fill(target.add(), item)
+        elif known.enum_type is not None:
+            setattr(message, field.name, _enum_number(known.enum_type, value))
+        else:
+            setattr(message, field.name, value)
+
+
+def _enum_number(kind: Any, word: str) -> int:
+    prefix = kind.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return int(kind.values_by_name[prefix + word.upper()].number)

@@ -11,7 +11,8 @@ from cluster.codec import decode, encode
 from cluster.drg.v1 import grouping_service_pb2 as messages
 from cluster.drg.v1 import grouping_service_pb2_grpc as service
 from cluster.errors import RequestError, Violation
-from cluster.server.cases import case_to_batch, result_of_one
+from cluster.server.cases import case_to_batch, fill, result_of_one
+from grouper.explain import Explainer, Explanation
 from grouper.grouping import group, group_batch
 from grouper.scheme import Scheme
 
@@ -20,7 +21,19 @@ class SchemeShelf:
     """The schemes that a server holds, by id."""
 
     def __init__(self, schemes: Sequence[Scheme]) -> None:
-        self.schemes = {scheme.id: scheme for scheme in sorted(schemes, key=lambda one: one.id)}
+        self.schemes: dict[str, Scheme] = {}
+        self._explainers: dict[str, Explainer] = {}
+        for scheme in schemes:
+            self.add(scheme)
+
+    def add(self, scheme: Scheme) -> None:
+        """Puts a scheme on the shelf, ready to group and to explain."""
+        self.schemes[scheme.id] = scheme
+        self._explainers[scheme.id] = Explainer(scheme)
+
+    def explain(self, scheme: Scheme, case: dict[str, object], nearby: bool) -> Explanation:
+        """Why a case falls where it falls."""
+        return self._explainers[scheme.id].explain(case, nearby=nearby)
 
     def find(self, scheme_id: str) -> Scheme:
         """The scheme of an id; the only one where the id is empty.
@@ -53,8 +66,19 @@ class GroupingService(service.GroupingServiceServicer):
         scheme = self._shelf.find(request.scheme)
         if not request.HasField("case"):
             raise RequestError(Violation("case", "must be set"))
-        grouped = group_batch(case_to_batch(request.case), scheme)
-        return messages.GroupCaseResponse(result=result_of_one(grouped), scheme=scheme.id)
+        batch = case_to_batch(request.case)
+        response = messages.GroupCaseResponse(
+            result=result_of_one(group_batch(batch, scheme)), scheme=scheme.id
+        )
+        if request.explain:
+            # Off the loop: it walks the rules' texts, which takes far longer than grouping.
+            loop = asyncio.get_running_loop()
+            (case,) = batch.to_pylist()
+            found = await loop.run_in_executor(
+                self._executor, self._shelf.explain, scheme, case, request.nearby
+            )
+            fill(response.explanation, found)
+        return response
 
     async def GroupBatch(  # noqa: N802 - named by the contract
         self, request_iterator: AsyncIterator[messages.GroupBatchRequest], context: Any
@@ -78,7 +102,7 @@ class GroupingService(service.GroupingServiceServicer):
         return messages.ListSchemesResponse(
             schemes=[
                 messages.Scheme(id=one.id, title=one.title, digest=one.digest)
-                for one in self._shelf.schemes.values()
+                for _, one in sorted(self._shelf.schemes.items())
             ]
         )
 

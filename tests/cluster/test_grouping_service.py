@@ -1,5 +1,6 @@
 """Cases over the wire: results, malformed requests, streams, health and reflection."""
 
+import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,16 +9,18 @@ import grpc
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from cluster import codec
 from cluster.client import Client
-from cluster.drg.v1 import case_pb2, grouping_service_pb2
+from cluster.drg.v1 import case_pb2, explanation_pb2, grouping_service_pb2
 from cluster.drg.v1.grouping_service_pb2_grpc import GroupingServiceStub
 from cluster.errors import ServiceError
 from cluster.server.config import ServerConfig
+from grouper.explain import Explainer, model
 from grouper.grouping import group
 from grouper.scheme import load_scheme
 from tests.cluster.conftest import serving
@@ -98,6 +101,42 @@ def test_an_attribute_that_is_a_field(client: Client) -> None:
     with pytest.raises(ServiceError) as caught:
         client.group_case(dx=["K35.900"], attributes={"age": 3})
     assert [one.field for one in caught.value.violations] == ["case.attributes['age']"]
+
+
+def test_an_explanation_only_where_it_is_asked_for(client: Client) -> None:
+    case = {"case_id": "1", "dx": ["K35.900", "J96.000", "no such code"], "px": ["47.0901"]}
+    assert not client.group_case(**case).HasField("explanation")
+    response = client.group_case(**case, age=30, explain=True, nearby=True)
+    told = Explainer(load_scheme("chs-core")).explain({**case, "age": 30}, nearby=True)
+    explanation = response.explanation
+    assert explanation.drg_name == told.drg_name
+    assert [note.known for note in explanation.diagnoses] == [True, True, False]
+    assert [one.code for one in explanation.complications] == [c.code for c in told.complications]
+    (walk,) = explanation.walks
+    assert [node.code for node in walk.mdcs] == [node.code for node in told.walks[0].mdcs]
+    assert walk.mdcs[-1].level == explanation_pb2.NODE_LEVEL_MDC
+    assert walk.mdcs[-1].children[-1].children[-1].code == response.result.drg
+    assert len(explanation.runners_up) == len(told.runners_up) > 0
+    for there, here in zip(explanation.runners_up, told.runners_up, strict=True):
+        assert explanation_pb2.Change.Name(there.change) == f"CHANGE_{here.change.upper()}"
+        assert (there.drg, there.HasField("value")) == (here.drg, here.value is not None)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (model.CodeNote, explanation_pb2.CodeNote),
+        (model.Complication, explanation_pb2.Complication),
+        (model.TestTrace, explanation_pb2.TestTrace),
+        (model.NodeTrace, explanation_pb2.NodeTrace),
+        (model.Walk, explanation_pb2.Walk),
+        (model.RunnerUp, explanation_pb2.RunnerUp),
+        (model.Explanation, explanation_pb2.Explanation),
+    ],
+)
+def test_the_contract_has_the_fields_of_the_engine(told: type, message: type[Message]) -> None:
+    theirs = {field.name for field in dataclasses.fields(told)} - {"scheme", "result"}
+    assert set(message.DESCRIPTOR.fields_by_name) == theirs
 
 
 def test_the_schemes_are_listed(client: Client) -> None:

@@ -23,29 +23,30 @@ _sym_db = _symbol_database.Default()
 
 
 from . import case_pb2 as drg_dot_v1_dot_case__pb2
+from . import explanation_pb2 as drg_dot_v1_dot_explanation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64rg/v1/grouping_service.proto\x12\x06\x64rg.v1\x1a\x11\x64rg/v1/case.proto\"O\n\x10GroupCaseRequest\x12\x0e\n\x06scheme\x18\x01 \x01(\t\x12\x1a\n\x04\x63\x61se\x18\x02 \x01(\x0b\x32\x0c.drg.v1.Case\x12\x0f\n\x07\x65xplain\x18\x03 \x01(\x08\"H\n\x11GroupCaseResponse\x12#\n\x06result\x18\x01 \x01(\x0b\x32\x13.drg.v1.GroupResult\x12\x0e\n\x06scheme\x18\x03 \x01(\t\"6\n\x11GroupBatchRequest\x12\x0e\n\x06scheme\x18\x01 \x01(\t\x12\x11\n\tarrow_ipc\x18\x02 \x01(\x0c\"\'\n\x12GroupBatchResponse\x12\x11\n\tarrow_ipc\x18\x01 \x01(\x0c\"\x14\n\x12ListSchemesRequest\"6\n\x13ListSchemesResponse\x12\x1f\n\x07schemes\x18\x01 \x03(\x0b\x32\x0e.drg.v1.Scheme\"3\n\x06Scheme\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t2\xe4\x01\n\x0fGroupingService\x12@\n\tGroupCase\x12\x18.drg.v1.GroupCaseRequest\x1a\x19.drg.v1.GroupCaseResponse\x12G\n\nGroupBatch\x12\x19.drg.v1.GroupBatchRequest\x1a\x1a.drg.v1.GroupBatchResponse(\x01\x30\x01\x12\x46\n\x0bListSchemes\x12\x1a.drg.v1.ListSchemesRequest\x1a\x1b.drg.v1.ListSchemesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64rg/v1/grouping_service.proto\x12\x06\x64rg.v1\x1a\x11\x64rg/v1/case.proto\x1a\x18\x64rg/v1/explanation.proto\"_\n\x10GroupCaseRequest\x12\x0e\n\x06scheme\x18\x01 \x01(\t\x12\x1a\n\x04\x63\x61se\x18\x02 \x01(\x0b\x32\x0c.drg.v1.Case\x12\x0f\n\x07\x65xplain\x18\x03 \x01(\x08\x12\x0e\n\x06nearby\x18\x04 \x01(\x08\"r\n\x11GroupCaseResponse\x12#\n\x06result\x18\x01 \x01(\x0b\x32\x13.drg.v1.GroupResult\x12(\n\x0b\x65xplanation\x18\x02 \x01(\x0b\x32\x13.drg.v1.Explanation\x12\x0e\n\x06scheme\x18\x03 \x01(\t\"6\n\x11GroupBatchRequest\x12\x0e\n\x06scheme\x18\x01 \x01(\t\x12\x11\n\tarrow_ipc\x18\x02 \x01(\x0c\"\'\n\x12GroupBatchResponse\x12\x11\n\tarrow_ipc\x18\x01 \x01(\x0c\"\x14\n\x12ListSchemesRequest\"6\n\x13ListSchemesResponse\x12\x1f\n\x07schemes\x18\x01 \x03(\x0b\x32\x0e.drg.v1.Scheme\"3\n\x06Scheme\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t2\xe4\x01\n\x0fGroupingService\x12@\n\tGroupCase\x12\x18.drg.v1.GroupCaseRequest\x1a\x19.drg.v1.GroupCaseResponse\x12G\n\nGroupBatch\x12\x19.drg.v1.GroupBatchRequest\x1a\x1a.drg.v1.GroupBatchResponse(\x01\x30\x01\x12\x46\n\x0bListSchemes\x12\x1a.drg.v1.ListSchemesRequest\x1a\x1b.drg.v1.ListSchemesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'drg.v1.grouping_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GROUPCASEREQUEST']._serialized_start=60
-  _globals['_GROUPCASEREQUEST']._serialized_end=139
-  _globals['_GROUPCASERESPONSE']._serialized_start=141
-  _globals['_GROUPCASERESPONSE']._serialized_end=213
-  _globals['_GROUPBATCHREQUEST']._serialized_start=215
-  _globals['_GROUPBATCHREQUEST']._serialized_end=269
-  _globals['_GROUPBATCHRESPONSE']._serialized_start=271
-  _globals['_GROUPBATCHRESPONSE']._serialized_end=310
-  _globals['_LISTSCHEMESREQUEST']._serialized_start=312
-  _globals['_LISTSCHEMESREQUEST']._serialized_end=332
-  _globals['_LISTSCHEMESRESPONSE']._serialized_start=334
-  _globals['_LISTSCHEMESRESPONSE']._serialized_end=388
-  _globals['_SCHEME']._serialized_start=390
-  _globals['_SCHEME']._serialized_end=441
-  _globals['_GROUPINGSERVICE']._serialized_start=444
-  _globals['_GROUPINGSERVICE']._serialized_end=672
+  _globals['_GROUPCASEREQUEST']._serialized_start=86
+  _globals['_GROUPCASEREQUEST']._serialized_end=181
+  _globals['_GROUPCASERESPONSE']._serialized_start=183
+  _globals['_GROUPCASERESPONSE']._serialized_end=297
+  _globals['_GROUPBATCHREQUEST']._serialized_start=299
+  _globals['_GROUPBATCHREQUEST']._serialized_end=353
+  _globals['_GROUPBATCHRESPONSE']._serialized_start=355
+  _globals['_GROUPBATCHRESPONSE']._serialized_end=394
+  _globals['_LISTSCHEMESREQUEST']._serialized_start=396
+  _globals['_LISTSCHEMESREQUEST']._serialized_end=416
+  _globals['_LISTSCHEMESRESPONSE']._serialized_start=418
+  _globals['_LISTSCHEMESRESPONSE']._serialized_end=472
+  _globals['_SCHEME']._serialized_start=474
+  _globals['_SCHEME']._serialized_end=525
+  _globals['_GROUPINGSERVICE']._serialized_start=528
+  _globals['_GROUPINGSERVICE']._serialized_end=756
 # @@protoc_insertion_point(module_scope)

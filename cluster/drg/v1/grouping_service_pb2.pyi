@@ -1,4 +1,5 @@
 from . import case_pb2 as _case_pb2
+from . import explanation_pb2 as _explanation_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -8,22 +9,26 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class GroupCaseRequest(_message.Message):
-    __slots__ = ("scheme", "case", "explain")
+    __slots__ = ("scheme", "case", "explain", "nearby")
     SCHEME_FIELD_NUMBER: _ClassVar[int]
     CASE_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    NEARBY_FIELD_NUMBER: _ClassVar[int]
     scheme: str
     case: _case_pb2.Case
     explain: bool
-    def __init__(self, scheme: _Optional[str] = ..., case: _Optional[_Union[_case_pb2.Case, _Mapping]] = ..., explain: _Optional[bool] = ...) -> None: ...
+    nearby: bool
+    def __init__(self, scheme: _Optional[str] = ..., case: _Optional[_Union[_case_pb2.Case, _Mapping]] = ..., explain: _Optional[bool] = ..., nearby: _Optional[bool] = ...) -> None: ...
 
 class GroupCaseResponse(_message.Message):
-    __slots__ = ("result", "scheme")
+    __slots__ = ("result", "explanation", "scheme")
     RESULT_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     SCHEME_FIELD_NUMBER: _ClassVar[int]
     result: _case_pb2.GroupResult
+    explanation: _explanation_pb2.Explanation
     scheme: str
-    def __init__(self, result: _Optional[_Union[_case_pb2.GroupResult, _Mapping]] = ..., scheme: _Optional[str] = ...) -> None: ...
+    def __init__(self, result: _Optional[_Union[_case_pb2.GroupResult, _Mapping]] = ..., explanation: _Optional[_Union[_explanation_pb2.Explanation, _Mapping]] = ..., scheme: _Optional[str] = ...) -> None: ...
 
 class GroupBatchRequest(_message.Message):
     __slots__ = ("scheme", "arrow_ipc")
