@@ -17,7 +17,6 @@ GOOD, NOT_FEN, OUT_OF_RANGE = 0, 1, 2
         ro(types.int64, 2),
         types.int64,
         types.int64,
-        types.int64,
         rw(types.int64),
         rw(types.int8),
     )
@@ -25,14 +24,13 @@ GOOD, NOT_FEN, OUT_OF_RANGE = 0, 1, 2
 def decimals_to_fen(
     words: NDArray[np.int64],
     factor: int,
-    divisor: int,
     limit: int,
     fen: NDArray[np.int64],
     fault: NDArray[np.int8],
 ) -> None:
-    """Convert rows of (low, high) words of a decimal, times factor / divisor, to fen.
+    """Convert rows of (low, high) words of a decimal, times factor, to fen.
 
-    One of ``factor`` and ``divisor`` is 1. Rows with a fault are given 0 fen.
+    Rows beyond the limit are given 0 fen and the fault OUT_OF_RANGE.
     """
     for i in range(words.shape[0]):
         low = words[i, 0]
@@ -41,11 +39,6 @@ def decimals_to_fen(
         if words[i, 1] != low >> 63:
             fault[i] = OUT_OF_RANGE
             continue
-        if divisor > 1:
-            if low % divisor != 0:
-                fault[i] = NOT_FEN
-                continue
-            low //= divisor
         if low > limit // factor or low < -(limit // factor):
             fault[i] = OUT_OF_RANGE
         else:

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from grouper.errors import RunError
@@ -48,14 +49,17 @@ def fen_column(column: pa.Array) -> tuple[Ints, Faults, Mask]:
     if pa.types.is_null(kind) or rows == 0:
         return fen, fault, null
     if pa.types.is_decimal128(kind):
+        finer = None
+        if kind.scale > _MONEY_PLACES:
+            cut = column.cast(pa.decimal128(38, _MONEY_PLACES), safe=False)
+            finer = pc.fill_null(pc.not_equal(cut.cast(kind), column), False)
+            column = cut
         words = np.frombuffer(column.buffers()[1], np.int64)
         words = words.reshape(-1, 2)[column.offset : column.offset + rows]
-        up, down = max(_MONEY_PLACES - kind.scale, 0), max(kind.scale - _MONEY_PLACES, 0)
-        if max(up, down) > 18:  # a power of ten beyond a word
-            column, up, down = column.cast(pa.decimal128(38, 18)), 0, 16
-            words = np.frombuffer(column.buffers()[1], np.int64).reshape(-1, 2)
         words.flags.writeable = False
-        decimals_to_fen(words, 10**up, 10**down, MAX_FEN, fen, fault)
+        decimals_to_fen(words, 10 ** (_MONEY_PLACES - column.type.scale), MAX_FEN, fen, fault)
+        if finer is not None:
+            fault[finer.to_numpy(zero_copy_only=False)] = NOT_FEN
     elif pa.types.is_floating(kind):
         _float_to_fen(column.fill_null(0.0).to_numpy(), fen, fault)
     else:

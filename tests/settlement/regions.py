@@ -166,7 +166,7 @@ def random_region(folder: Path, seed: int, cases: int = 1200) -> tuple[Path, lis
         write_csv(folder / "payments.csv", ["hospital_id", "pool", "month", "amount", "kind"], paid)
     reviews = []
     valid = [c for c in made if c["total_cost"] is not None and c["total_cost"] > 200 and c["dx"]]
-    for case in chance.sample(valid, 60):
+    for case in chance.sample(valid, min(60, len(valid) // 2)):
         state = chance.choice(["true", "true", "false", ""])
         month = f"2024-{chance.randint(1, 12):02d}" if state else ""
         kind = chance.choice(["add", "whole_group"])

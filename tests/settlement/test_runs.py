@@ -1,0 +1,443 @@
+"""Runs as data: other splits and orders, resuming, verifying, refusing, and what users do wrong."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from grouper.errors import CaseTableError, GrouperError, OutputError, RegionError, RunError
+from grouper.execution import LocalRunner
+from grouper.run import RunSummary, rerun
+from grouper.scheme import Scheme, load_scheme
+from grouper.settlement.policyfile import load_policy
+from tests.settlement.regions import random_region, write_cases, write_csv, write_pack
+
+WEIGHTS = [["BR19", "0.7434", "", ""], ["BR29", "1.51", "1", "1"], ["BR59", "6.02", "", "1"]]
+WHOLE = ("statistics", "benchmarks", "months", "hospital_months", "clearing", "rejected")
+
+
+@pytest.fixture(scope="module")
+def scheme(tmp_path_factory: pytest.TempPathFactory) -> Scheme:
+    return load_scheme(write_pack(tmp_path_factory.mktemp("pack") / "tiny", WEIGHTS))
+
+
+@pytest.fixture
+def region(tmp_path: Path) -> Path:
+    return random_region(tmp_path / "region", 1, 400)[0]
+
+
+def settle(region: Path, scheme: Scheme, out: Path, runner: Any = None) -> RunSummary:
+    policy = load_policy("guigang-points")
+    return rerun(region, scheme, policy, out, runner or LocalRunner())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "log.jsonl"
+    }
+
+
+def by_case(folder: Path) -> dict[str, Any]:
+    return {row["case_id"]: row for row in pq.read_table(folder).to_pylist()}
+
+
+def test_same_inputs_same_bytes(region: Path, scheme: Scheme, tmp_path: Path) -> None:
+    settle(region, scheme, tmp_path / "a")
+    settle(region, scheme, tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert not (tmp_path / "a" / ".work").exists()
+
+
+def test_other_split_and_order(scheme: Scheme, tmp_path: Path) -> None:
+    region, cases = random_region(tmp_path / "region", 4, 400)
+    settle(region, scheme, tmp_path / "a")
+    other = tmp_path / "other"
+    shutil.copytree(region, other)
+    shutil.rmtree(other / "cases")
+    random.Random(7).shuffle(cases)
+    write_cases(other / "cases", cases, parts=5, rows=17)
+    settle(other, scheme, tmp_path / "b")
+    for name in WHOLE:
+        file = f"{name}.parquet"
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), name
+    for name in ("grouped", "points"):
+        assert by_case(tmp_path / "a" / name) == by_case(tmp_path / "b" / name)
+    order = [row["case_id"] for row in pq.read_table(tmp_path / "b" / "points").to_pylist()]
+    assert order == [case["case_id"] for case in cases]
+    a, b = (json.loads((tmp_path / n / "manifest.json").read_text()) for n in ("a", "b"))
+    for manifest in (a, b):
+        for stage in manifest["stages"]:
+            if stage["stage"] in {"grouped", "points"}:
+                del stage["digests"]
+        del manifest["inputs"], manifest["run"]
+    assert a == b
+
+
+def test_manifest_holds_neither_clock_nor_path(
+    region: Path, scheme: Scheme, tmp_path: Path
+) -> None:
+    settle(region, scheme, tmp_path / "a")
+    text = (tmp_path / "a" / "manifest.json").read_text()
+    assert str(tmp_path) not in text
+    manifest = json.loads(text)
+    assert all(check["holds"] for check in manifest["checks"])
+    assert {"hospitals.csv", "budget.csv", "cases/part-00000.parquet"} <= set(manifest["inputs"])
+    stage = next(s for s in manifest["stages"] if s["stage"] == "grouped")
+    counts = stage["counts"]
+    assert sum(counts[f"route {r}"] for r in ("drg", "item", "invalid", "per_diem")) == 400
+
+
+class Breaking:
+    """A runner that fails after so many results."""
+
+    workers = 1
+
+    def __init__(self, results: int) -> None:
+        self.left = results
+
+    def map(
+        self, task: Callable[[Any, Any], Any], shared: Any, items: Iterable[Any]
+    ) -> Iterator[Any]:
+        for item in items:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            yield task(shared, item)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("results", [0, 9, 12, 16, 53, 57, 59, 62, 64])
+def test_interrupted_run_goes_on(scheme: Scheme, tmp_path: Path, results: int) -> None:
+    region, cases = random_region(tmp_path / "region", 4, 200)
+    shutil.rmtree(region / "cases")
+    write_cases(region / "cases", cases, parts=5)
+    settle(region, scheme, tmp_path / "a")
+    with pytest.raises(KeyboardInterrupt):
+        settle(region, scheme, tmp_path / "b", Breaking(results))
+    summary = settle(region, scheme, tmp_path / "b")
+    assert summary.state in {"made", "resumed"}
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_a_damaged_part_is_made_again(scheme: Scheme, tmp_path: Path) -> None:
+    region, cases = random_region(tmp_path / "region", 4, 200)
+    shutil.rmtree(region / "cases")
+    write_cases(region / "cases", cases, parts=5)
+    settle(region, scheme, tmp_path / "a")
+    with pytest.raises(KeyboardInterrupt):
+        settle(region, scheme, tmp_path / "b", Breaking(63))
+    (tmp_path / "b" / "grouped" / "part-00001.parquet").write_bytes(b"half")
+    (tmp_path / "b" / ".work" / "facts" / "part-00002.arrow").unlink()
+    assert settle(region, scheme, tmp_path / "b").state == "resumed"
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_finished_run_is_verified(region: Path, scheme: Scheme, tmp_path: Path) -> None:
+    out = tmp_path / "a"
+    settle(region, scheme, out)
+    before = contents(out)
+    assert settle(region, scheme, out).state == "verified"
+    assert contents(out) == before
+    (out / "months.parquet").write_bytes(b"altered")
+    with pytest.raises(RunError, match=r"months\.parquet was altered"):
+        settle(region, scheme, out)
+    (out / "months.parquet").unlink()
+    with pytest.raises(RunError, match="is missing") as caught:
+        settle(region, scheme, out)
+    assert "delete" in caught.value.hint
+
+
+def test_folder_of_another_run_is_refused(region: Path, scheme: Scheme, tmp_path: Path) -> None:
+    settle(region, scheme, tmp_path / "a")
+    write_csv(region / "closed.csv", ["pool", "month", "point_value", "points"], [])
+    with pytest.raises(RunError, match="other inputs") as caught:
+        settle(region, scheme, tmp_path / "a")
+    assert "--out" in caught.value.hint
+    with pytest.raises(KeyboardInterrupt):
+        settle(region, scheme, tmp_path / "b", Breaking(20))
+    (region / "closed.csv").unlink()
+    with pytest.raises(RunError, match="unfinished run of other inputs"):
+        settle(region, scheme, tmp_path / "b")
+
+
+def test_folder_with_other_things_is_refused(region: Path, scheme: Scheme, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "letter.txt").write_text("dear")
+    with pytest.raises(OutputError, match="not a run"):
+        settle(region, scheme, tmp_path / "a")
+    assert (tmp_path / "a" / "letter.txt").read_text() == "dear"
+
+
+def test_every_case_once_with_route_and_reason(scheme: Scheme, tmp_path: Path) -> None:
+    region, cases = random_region(tmp_path / "region", 2, 400)
+    cases[5]["case_id"] = cases[6]["case_id"]
+    cases[7]["case_id"] = None
+    write_cases(region / "cases", cases)
+    (region / "reviews.csv").unlink()
+    settle(region, scheme, tmp_path / "a")
+    rows = pq.read_table(tmp_path / "a" / "points").to_pylist()
+    assert [row["case_id"] for row in rows] == [case["case_id"] for case in cases]
+    assert all(row["route"] and row["reason"] for row in rows)
+    grouped = pq.read_table(tmp_path / "a" / "grouped").to_pylist()
+    rejected = pq.read_table(tmp_path / "a" / "rejected.parquet").to_pylist()
+    told: dict[str, set[str]] = {}
+    for row in rejected:
+        told.setdefault(row["case_id"], set()).add(row["rule"])
+        assert row["message"]
+        assert row["field"]
+    for row, group in zip(rows, grouped, strict=True):
+        assert (row["route"] == "invalid") == (group["status"] == "invalid")
+        if row["route"] == "invalid":
+            assert row["reason"] in told[row["case_id"]]
+            assert group["reason"] == row["reason"]
+            assert group["mdc"] == group["drg"] == group["severity"] == ""
+        else:
+            assert row["case_id"] not in told
+    keys = [(row["case_id"] is None, row["case_id"] or "", row["rule"]) for row in rejected]
+    assert keys == sorted(keys)
+    assert {"no_id", "duplicate_id", "no_diagnosis", "unknown_hospital", "unknown_insurance",
+            "month_outside_year", "no_total_cost", "negative_cost"} == {
+        row["rule"] for row in rejected
+    }  # fmt: skip
+
+
+MONEY_FORMS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "decimal 2": lambda a: a,
+    "decimal 4": lambda a: a.cast(pa.decimal128(22, 4)),
+    "decimal 30": lambda a: a.cast(pa.decimal128(38, 30)),
+    "float64": lambda a: a.cast(pa.float64()),
+}
+
+
+@pytest.mark.parametrize("form", MONEY_FORMS)
+def test_money_in_any_form(scheme: Scheme, tmp_path: Path, form: str) -> None:
+    region, cases = random_region(tmp_path / "region", 2, 200)
+    for case in cases:
+        for name in ("total_cost", "fund_paid", "patient_cash", "compliant_cost", "self_pay"):
+            if case[name] is not None:
+                case[name] = round(case[name], 2)
+    write_cases(region / "cases", cases)
+    settle(region, scheme, tmp_path / "a")
+    file = region / "cases" / "part-00000.parquet"
+    table = pq.read_table(file)
+    for number, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type):
+            column = MONEY_FORMS[form](table.column(number).combine_chunks())
+            table = table.set_column(number, field.name, column)
+    pq.write_table(table, file)
+    settle(region, scheme, tmp_path / "b")
+    for name in WHOLE:
+        if name != "rejected":  # it shows the amounts as they were given
+            file_name = f"{name}.parquet"
+            a, b = (tmp_path / n / file_name for n in ("a", "b"))
+            assert a.read_bytes() == b.read_bytes(), name
+
+
+def test_amount_with_a_fraction_of_a_fen_is_rejected(scheme: Scheme, tmp_path: Path) -> None:
+    region, _ = random_region(tmp_path / "region", 2, 50)
+    file = region / "cases" / "part-00000.parquet"
+    table = pq.read_table(file)
+    position = table.schema.get_field_index("fund_paid")
+    floats = table.column("fund_paid").cast(pa.float64()).to_pylist()
+    floats[3:6] = [1.005, float("nan"), 1e15]
+    table = table.set_column(position, "fund_paid", pa.array(floats))
+    pq.write_table(table, file)
+    settle(region, scheme, tmp_path / "a")
+    rows = pq.read_table(tmp_path / "a" / "rejected.parquet").to_pylist()
+    bad = [row["case_id"] for row in rows if row["rule"] == "bad_amount"]
+    assert bad == ["c00003", "c00004", "c00005"]
+
+
+def budget(*lines: tuple[str, str, str, str]) -> Callable[[Path], None]:
+    header = ["pool", "line", "effective_month", "amount"]
+    return lambda region: write_csv(region / "budget.csv", header, lines)
+
+
+def reviews(*lines: tuple[str, ...]) -> Callable[[Path], None]:
+    header = ["case_id", "kind", "unreasonable_cost", "approved", "decision_month"]
+    return lambda region: write_csv(region / "reviews.csv", header, lines)
+
+
+def deductions(*lines: tuple[str, ...]) -> Callable[[Path], None]:
+    header = ["hospital_id", "month", "pool", "money", "points", "reason"]
+    return lambda region: write_csv(region / "deductions.csv", header, lines)
+
+
+FUND = ("employee", "fund_total", "2024-01", "100")
+OTHER = ("resident", "fund_total", "2024-01", "100")
+
+FAULTS: dict[str, tuple[Callable[[Path], Any], type[GrouperError], str]] = {
+    "no hospitals": (
+        lambda r: (r / "hospitals.csv").unlink(),
+        RegionError,
+        "hospitals.csv: the file is missing",
+    ),
+    "level 4": (
+        lambda r: write_csv(r / "hospitals.csv", ["hospital_id", "level"], [["H", 4]]),
+        RegionError,
+        "hospitals.csv:2: level is '4'",
+    ),
+    "hospital twice": (
+        lambda r: write_csv(r / "hospitals.csv", ["hospital_id", "level"], [["H", 1], ["H", 1]]),
+        RegionError,
+        "hospitals.csv:3: this hospital already stands in line 2",
+    ),
+    "no cases folder": (
+        lambda r: shutil.rmtree(r / "cases"),
+        CaseTableError,
+        "no such file or folder",
+    ),
+    "budget line twice": (
+        budget(FUND, OTHER, FUND),
+        RegionError,
+        "budget.csv:4: this budget line already stands in line 2",
+    ),
+    "no budget": (lambda r: (r / "budget.csv").unlink(), RegionError, "has no budget"),
+    "pool without budget": (budget(FUND), RegionError, "pool 'resident' has no budget"),
+    "budget too late": (
+        budget(("employee", "fund_total", "2024-05", "100"), OTHER),
+        RegionError,
+        "pool 'employee' has no fund_total in 2024-01",
+    ),
+    "budget eaten up": (
+        budget(FUND, OTHER, ("employee", "reserve", "2024-01", "-100")),
+        RegionError,
+        "the budget of pool 'employee' in 2024-01 is 0.00",
+    ),
+    "fraction of a fen": (
+        budget(("employee", "fund_total", "2024-01", "1.005"), OTHER),
+        RegionError,
+        "budget.csv:2: 'amount' has a fraction of a fen",
+    ),
+    "not a month": (
+        budget(("employee", "fund_total", "2024-13", "1"), OTHER),
+        RegionError,
+        "budget.csv:2: 'effective_month' is not a month: '2024-13'",
+    ),
+    "review of no case": (
+        reviews(("nobody", "add", "0", "true", "2024-03")),
+        RegionError,
+        "reviews.csv:2: there is no case 'nobody'",
+    ),
+    "review twice": (
+        reviews(
+            ("c00001", "add", "0", "true", "2024-03"), ("c00001", "add", "0", "true", "2024-03")
+        ),
+        RegionError,
+        "reviews.csv:3: this case already stands in line 2",
+    ),
+    "review kind": (
+        reviews(("c00001", "more", "0", "true", "2024-03")),
+        RegionError,
+        "reviews.csv:2: 'kind' is 'more'",
+    ),
+    "unreasonable": (
+        reviews(("c00001", "whole_group", "99999999", "true", "2024-03")),
+        RegionError,
+        "exceeds its cost",
+    ),
+    "deduction of no hospital": (
+        deductions(("nobody", "2024-03", "employee", "1", "", "x")),
+        RegionError,
+        "deductions.csv:2: unknown hospital 'nobody'",
+    ),
+    "deduction of no pool": (
+        deductions(("H1", "2024-03", "employe", "1", "", "x")),
+        RegionError,
+        "deductions.csv:2: pool 'employe' has no budget",
+    ),
+    "deduction of another year": (
+        deductions(("H1", "2025-03", "employee", "1", "", "x")),
+        RegionError,
+        "deductions.csv:2: the month 2025-03 lies outside the year 2024",
+    ),
+    "missing column": (
+        lambda r: write_csv(r / "budget.csv", ["pool", "line", "amount"], []),
+        RegionError,
+        "budget.csv:1: column 'effective_month' is missing",
+    ),
+    "not UTF-8": (
+        lambda r: (r / "budget.csv").write_bytes("pool,line\n市,x\n".encode("gb18030")),
+        RegionError,
+        "budget.csv:2: this is not UTF-8",
+    ),
+    "shares of nothing": (
+        lambda r: write_csv(
+            r / "month_shares.csv",
+            ["pool", "month", "amount"],
+            [["employee", "2023-01", 0], ["resident", "2023-01", 0]],
+        ),
+        RegionError,
+        "add up to 0.00",
+    ),
+    "a month without share": (
+        lambda r: write_csv(
+            r / "month_shares.csv",
+            ["pool", "month", "amount"],
+            [["employee", "2023-01", 5], ["resident", "2023-01", 5]],
+        ),
+        RegionError,
+        "no share for it",
+    ),
+    "truncated part": (
+        lambda r: (r / "cases" / "part-00000.parquet").write_bytes(
+            (r / "cases" / "part-00000.parquet").read_bytes()[:500]
+        ),
+        CaseTableError,
+        "cannot be read as Parquet",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_told(region: Path, scheme: Scheme, tmp_path: Path, fault: str) -> None:
+    break_it, kind, text = FAULTS[fault]
+    break_it(region)
+    with pytest.raises(kind) as caught:
+        settle(region, scheme, tmp_path / "a")
+    assert text in str(caught.value)
+    assert caught.value.hint
+
+
+def test_month_without_points(scheme: Scheme, tmp_path: Path) -> None:
+    region, cases = random_region(tmp_path / "region", 1, 100)
+    for case in cases:
+        if case["settle_month"] == "2024-04":
+            case["dx"], case["total_cost"] = ["U"], 0
+    write_cases(region / "cases", cases)
+    (region / "reviews.csv").unlink()
+    with pytest.raises(RunError, match="no points in 2024-04"):
+        settle(region, scheme, tmp_path / "a")
+
+
+def test_all_costs_zero(scheme: Scheme, tmp_path: Path) -> None:
+    region, cases = random_region(tmp_path / "region", 1, 40)
+    for case in cases:
+        case["total_cost"] = 0
+    write_cases(region / "cases", cases)
+    (region / "reviews.csv").unlink()
+    with pytest.raises(RunError, match="mean cost of all cases is zero"):
+        settle(region, scheme, tmp_path / "a")
+
+
+def test_another_process_in_the_folder(region: Path, scheme: Scheme, tmp_path: Path) -> None:
+    class Meanwhile(LocalRunner):
+        def map(self, task: Any, shared: Any, items: Any) -> Iterator[Any]:
+            if (tmp_path / "a" / ".work" / "lock").exists():
+                with pytest.raises(RunError, match="another process"):
+                    settle(region, scheme, tmp_path / "a")
+            yield from super().map(task, shared, items)
+
+    assert settle(region, scheme, tmp_path / "a", Meanwhile()).state == "made"
