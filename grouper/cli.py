@@ -194,8 +194,9 @@ def _unavailable(entry: EntryPoint, error: ImportError) -> Callable[..., None]:
 
 def main() -> None:
     """Entry point of the `grouper` command."""
-    from grouper import cli_settlement
+    from grouper import cli_scheme, cli_settlement
 
+    cli_scheme.register(app)
     cli_settlement.register(app)
     _mount_commands()
     try:

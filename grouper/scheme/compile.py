@@ -18,7 +18,7 @@ from grouper.kernels.layout import BLANK, NO_EXCLUSION, NO_LEVEL, PLAIN, UNKNOWN
 from grouper.scheme import rules
 from grouper.scheme.codes import PREFIX_MARK, CodeMap, code_map
 from grouper.scheme.graph import MAX_ROOTS, Decisions, Names, build_decisions
-from grouper.scheme.pack import Adrg, Drg, Mdc, Pack
+from grouper.scheme.pack import Pack
 
 Int32Array = npt.NDArray[np.int32]
 
@@ -126,7 +126,7 @@ def compile_pack(pack: Pack, *, max_roots: int = MAX_ROOTS) -> Compiled:
 def _names(pack: Pack) -> Names:
     """Everything that rules name, numbered in the order of first use."""
     names = Names()
-    for node in _nodes(pack):
+    for node in pack.nodes():
         for atom in rules.atoms(node.when):
             match atom:
                 case rules.InSet(codes, name) | rules.Count(codes, name):
@@ -142,14 +142,6 @@ def _names(pack: Pack) -> Names:
                     names.numbers.setdefault("dept", len(names.numbers))
                     names.departments.setdefault(department, len(names.departments))
     return names
-
-
-def _nodes(pack: Pack) -> Iterable[Mdc | Adrg | Drg]:
-    for mdc in pack.mdcs:
-        yield mdc
-        for adrg in mdc.adrgs:
-            yield adrg
-            yield from adrg.drgs
 
 
 def _number_lists(pack: Pack) -> dict[str, int]:
@@ -219,7 +211,7 @@ def _diagnosis_signatures(
         )
 
     written = set(pack.dx)
-    written.update(sets.written(), exclusions.written())
+    written.update(sets.written(), exclusions.written(), _unused_codes(pack, names))
     for members in levels.values():
         written.update(members.written())
     for by_family in pack.sites.values():
@@ -229,8 +221,15 @@ def _diagnosis_signatures(
 
 def _procedure_signatures(pack: Pack, names: Names) -> dict[str, Signature]:
     sets = _set_map(pack, names.px_sets)
-    written = set(pack.px) | set(sets.written())
+    written = {*pack.px, *sets.written(), *_unused_codes(pack, names)}
     return {code: (_union(sets.every(_example(code))), None) for code in sorted(written)}
+
+
+def _unused_codes(pack: Pack, names: Names) -> Iterable[str]:
+    """Codes of sets that no rule names: the pack knows them, if not what they are for."""
+    for name, codes in pack.sets.items():
+        if name not in names.dx_sets and name not in names.px_sets:
+            yield from codes
 
 
 def _example(written: str) -> str:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from grouper.kernels.layout import COMPARISONS, NO_ANSWER, Op
 from grouper.scheme import rules
 from grouper.scheme.pack import Pack
-from grouper.scheme.rules import Rule
+from grouper.scheme.rules import Rule, compares
 
 # Beyond this many pairs the root table would leave the processor's caches; the test of the
 # principal procedure then stays in the graph.
@@ -150,34 +150,17 @@ class _Walk:
         if codes in rules.DIAGNOSIS_LISTS:
             a = self.names.dx_sets[atom.set]
             if codes == "pdx":
-                return yes if holds(int(self.sets[a]), atom.comparison, value) else no
+                return yes if compares(int(self.sets[a]), atom.comparison, value) else no
             if codes == "any_dx":
                 value -= int(self.sets[a])
             return self.graph.node(Op.COUNT_OTHER_DX, a, b, value, yes, no)
         a = self.names.px_sets[atom.set]
         if codes == "ppx":
-            in_set = yes if holds(1, atom.comparison, value) else no
-            outside = yes if holds(0, atom.comparison, value) else no
+            in_set = yes if compares(1, atom.comparison, value) else no
+            outside = yes if compares(0, atom.comparison, value) else no
             return self.graph.node(Op.PRINCIPAL_PX, a, 0, 0, in_set, outside)
         op = Op.COUNT_PX if codes == "any_px" else Op.COUNT_OTHER_PX
         return self.graph.node(op, a, b, value, yes, no)
-
-
-def holds(left: int, comparison: str, right: int) -> bool:
-    """Whether `left comparison right`."""
-    match comparison:
-        case "==":
-            return left == right
-        case "!=":
-            return left != right
-        case "<":
-            return left < right
-        case "<=":
-            return left <= right
-        case ">":
-            return left > right
-        case _:
-            return left >= right
 
 
 def build_decisions(

@@ -146,6 +146,14 @@ class Pack:
     digest: str
     source: str = field(default="", compare=False)
 
+    def nodes(self) -> Iterator[Mdc | Adrg | Drg]:
+        """Every row of the decision list, in its order."""
+        for mdc in self.mdcs:
+            yield mdc
+            for adrg in mdc.adrgs:
+                yield adrg
+                yield from adrg.drgs
+
     def drg_rows(self) -> Iterator[tuple[Mdc, Adrg, Drg]]:
         """Every DRG alternative with its ADRG node and MDC, in evaluation order."""
         for mdc in self.mdcs:
@@ -670,13 +678,7 @@ def _weights(lines: list[Line]) -> dict[str, Weight]:
 
 def _check_names(pack: Pack) -> None:
     """Every set and family that a rule names exists."""
-    nodes: list[Mdc | Adrg | Drg] = []
-    for mdc in pack.mdcs:
-        nodes.append(mdc)
-        for adrg in mdc.adrgs:
-            nodes.append(adrg)
-            nodes.extend(adrg.drgs)
-    for node in nodes:
+    for node in pack.nodes():
         for atom in rules.atoms(node.when):
             match atom:
                 case rules.InSet(set=name) | rules.Count(set=name) if name not in pack.sets:

@@ -175,6 +175,25 @@ def atoms(rule: Rule) -> Iterator[Atom]:
             yield rule
 
 
+def compares(left: int | None, comparison: Comparison, right: int) -> bool:
+    """Whether `left comparison right`; false where `left` is missing."""
+    if left is None:
+        return False
+    match comparison:
+        case "==":
+            return left == right
+        case "!=":
+            return left != right
+        case "<":
+            return left < right
+        case "<=":
+            return left <= right
+        case ">":
+            return left > right
+        case ">=":
+            return left >= right
+
+
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<string>"[^"]*")

@@ -127,7 +127,7 @@ def from_pack(pack: Pack) -> Scheme:
         names.setdefault(mdc.code, mdc.name)
         names.setdefault(adrg.code, adrg.name)
         names.setdefault(drg.code, drg.name)
-    return Scheme(
+    scheme = Scheme(
         id=pack.id,
         title=pack.title,
         digest=pack.digest,
@@ -139,6 +139,8 @@ def from_pack(pack: Pack) -> Scheme:
         names=names,
         compiled=compile_pack(pack),
     )
+    scheme.__dict__["pack"] = pack
+    return scheme
 
 
 @functools.cache

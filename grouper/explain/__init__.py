@@ -1,0 +1,28 @@
+"""Why a case fell where it fell: an observer that walks the rule texts, off the hot path."""
+
+from grouper.explain.model import (
+    Change,
+    CodeNote,
+    Complication,
+    Explanation,
+    NodeTrace,
+    Result,
+    RunnerUp,
+    TestTrace,
+    Walk,
+)
+from grouper.explain.walk import Explainer, explain_case
+
+__all__ = [
+    "Change",
+    "CodeNote",
+    "Complication",
+    "Explainer",
+    "Explanation",
+    "NodeTrace",
+    "Result",
+    "RunnerUp",
+    "TestTrace",
+    "Walk",
+    "explain_case",
+]

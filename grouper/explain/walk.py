@@ -1,0 +1,345 @@
+"""Walking the decision list of a pack with one case, rule text by rule text.
+
+The kernel answers the same for millions of cases from compiled arrays; this walks the pack itself
+and keeps what it saw. It is quick enough for samples of thousands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import NamedTuple
+
+from grouper.explain.model import (
+    CodeNote,
+    Complication,
+    Explanation,
+    NodeTrace,
+    Result,
+    RunnerUp,
+    TestTrace,
+    Walk,
+)
+from grouper.explain.nearby import runners_up
+from grouper.scheme import Scheme, rules
+from grouper.scheme.codes import PREFIX_MARK, CodeMap, code_map
+from grouper.scheme.pack import Adrg, Drg, Mdc
+from grouper.scheme.rules import Rule, compares
+
+NOTHING: frozenset[str] = frozenset()
+_BLANKS = " \t\n\v\f\r\u3000"
+
+
+class Answer(NamedTuple):
+    """The nodes that a case fell through."""
+
+    mdc: Mdc
+    adrg: Adrg
+    drg: Drg
+
+
+class Facts:
+    """What the rules may ask of one case."""
+
+    def __init__(
+        self, explainer: Explainer, case: Mapping[str, object], dx: Sequence[str], px: Sequence[str]
+    ) -> None:
+        self.explainer = explainer
+        self.case = case
+        self.dx = dx
+        self.px = px
+        self.exclusion = (explainer.exclusions.best(dx[0]) or "") if dx else ""
+
+    def with_procedures(self, px: Sequence[str]) -> Facts:
+        """The same case with other procedures."""
+        return Facts(self.explainer, self.case, self.dx, px)
+
+    def listed(self, name: str) -> Sequence[str]:
+        """The codes of `pdx`, `any_dx` …"""
+        codes = self.dx if name.endswith("dx") else self.px
+        if name.startswith("any"):
+            return codes
+        return codes[1:] if name.startswith("other") else codes[:1]
+
+    def in_set(self, codes: str, name: str) -> tuple[str, ...]:
+        """The codes of a list that lie in a set, repeats kept."""
+        sets = self.explainer.sets_of
+        return tuple(code for code in self.listed(codes) if name in sets(code))
+
+    def complications(self, level: str) -> list[tuple[str, str, bool]]:
+        """Other diagnoses of a level: code, its exclusion list, whether it is excluded."""
+        table = self.explainer.severity[level]
+        found = []
+        for code in self.dx[1:]:
+            exclusion = table.best(code) if code else None
+            if exclusion is not None:
+                found.append((code, exclusion, bool(exclusion) and exclusion == self.exclusion))
+        return found
+
+    def number(self, name: str) -> int | None:
+        """The value of an integer column."""
+        value = self.case.get(name)
+        return int(value) if isinstance(value, Integral) else None
+
+    def text(self, name: str) -> str | None:
+        """The value of a text column."""
+        value = self.case.get(name)
+        return value if isinstance(value, str) else None
+
+    def test(self, atom: rules.Atom) -> TestTrace:
+        """One condition and what it met."""
+        rule = str(atom)
+        match atom:
+            case rules.Constant(value):
+                return TestTrace(rule, value)
+            case rules.Severity(level):
+                found = self.complications(level.upper())
+                codes = tuple(code for code, _, excluded in found if not excluded)
+                return TestTrace(rule, bool(codes), codes)
+            case rules.InSet(listed, name):
+                codes = self.in_set(listed, name)
+                return TestTrace(rule, bool(codes), codes)
+            case rules.Count(listed, name, comparison, value):
+                codes = self.in_set(listed, name)
+                return TestTrace(rule, compares(len(codes), comparison, value), codes, len(codes))
+            case rules.Sites(family, comparison, value):
+                on = [(c, self.explainer.sites[family].best(c)) for c in self.dx if c]
+                sites = {site for _, site in on if site is not None}
+                codes = tuple(code for code, site in on if site is not None)
+                return TestTrace(rule, compares(len(sites), comparison, value), codes, len(sites))
+            case rules.Compare(name, comparison, value):
+                number = self.number(name)
+                return TestTrace(rule, compares(number, comparison, value), value=number)
+            case rules.Discharge(values):
+                number = self.number("discharge")
+                return TestTrace(rule, number in values, value=number)
+            case rules.Dept(name):
+                text = self.text("dept")
+                return TestTrace(rule, text == name, text=text)
+
+    def judge(self, rule: Rule) -> tuple[bool, tuple[TestTrace, ...]]:
+        """Whether a rule holds, and the conditions that make it so."""
+        match rule:
+            case rules.Not(term):
+                holds, tests = self.judge(term)
+                return not holds, tests
+            case rules.And(terms) | rules.Or(terms):
+                judged = [self.judge(term) for term in terms]
+                every = isinstance(rule, rules.And)
+                results = [holds for holds, _ in judged]
+                holds = all(results) if every else any(results)
+                if holds is every:
+                    return holds, tuple(t for _, tests in judged for t in tests)
+                return holds, tuple(t for own, tests in judged if own is holds for t in tests)
+            case _:
+                test = self.test(rule)
+                return test.holds, (test,)
+
+    def holds(self, rule: Rule) -> bool:
+        """Whether a rule holds."""
+        match rule:
+            case rules.Not(term):
+                return not self.holds(term)
+            case rules.And(terms):
+                return all(self.holds(term) for term in terms)
+            case rules.Or(terms):
+                return any(self.holds(term) for term in terms)
+            case rules.Constant(value):
+                return value
+            case rules.InSet(listed, name):
+                sets = self.explainer.sets_of
+                return any(name in sets(code) for code in self.listed(listed))
+            case _:
+                return self.test(rule).holds
+
+
+class Explainer:
+    """Explains cases by one scheme; made once for many cases."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        pack = scheme.pack
+        self.scheme = scheme
+        self.pack = pack
+        self.sites = {family: code_map(table) for family, table in pack.sites.items()}
+        self.severity = {level: code_map(table) for level, table in pack.severity.items()}
+        self.exclusions = code_map(pack.exclusions)
+        self.known_dx = CodeMap((code, True) for code in scheme.compiled.dx.codes)
+        self.known_px = CodeMap((code, True) for code in scheme.compiled.px.codes)
+        self._sets = CodeMap((code, name) for name, codes in pack.sets.items() for code in codes)
+        self._sets_of: dict[str, frozenset[str]] = {"": NOTHING}
+        self._examples: dict[tuple[str, bool], str | None] = {}
+        self.other_dx_sets = frozenset(
+            atom.set
+            for node in pack.nodes()
+            for atom in rules.atoms(node.when)
+            if isinstance(atom, rules.InSet | rules.Count) and atom.codes in ("any_dx", "other_dx")
+        )
+
+    def sets_of(self, code: str) -> frozenset[str]:
+        """The sets that a code lies in; a blank one is empty here and in none."""
+        found = self._sets_of.get(code)
+        if found is None:
+            found = self._sets_of[code] = frozenset(self._sets.every(code))
+        return found
+
+    def example(self, name: str, *, diagnosis: bool) -> str | None:
+        """A code of a set, if possible one that the pack can name."""
+        key = (name, diagnosis)
+        if key not in self._examples:
+            names = self.pack.dx if diagnosis else self.pack.px
+            exact = [c for c in self.pack.sets[name] if not c.endswith(PREFIX_MARK)]
+            named = (c for c in exact if c in names)
+            self._examples[key] = next(named, exact[0] if exact else None)
+        return self._examples[key]
+
+    def explain(self, case: Mapping[str, object], *, nearby: bool = False) -> Explanation:
+        """Explain one case.
+
+        Args:
+            case: values by column name; an absent column is null. `dx` and `px` are sequences of
+                codes, the principal one first.
+            nearby: whether to look for groups that are one change away.
+        """
+        facts = Facts(self, case, _codes(case.get("dx")), _codes(case.get("px")))
+        case_id = case.get("case_id")
+        reason = ""
+        if case_id is None:
+            reason = "no_id"
+        elif not facts.dx or not facts.dx[0]:
+            reason = "no_diagnosis"
+        result = Result(str(case_id or ""), "invalid", reason=reason)
+        walks: tuple[Walk, ...] = ()
+        near: tuple[RunnerUp, ...] = ()
+        answer: Answer | None = None
+        if not reason:
+            walks, answer = self._walks(facts)
+            result = self._result(facts, str(case_id), answer)
+            near = runners_up(facts, answer) if nearby else ()
+        complications = (
+            Complication(code, self.pack.dx.get(code, ""), level, exclusion, excluded)
+            for level in ("MCC", "CC")
+            for code, exclusion, excluded in facts.complications(level)
+        )
+        return Explanation(
+            scheme=self.scheme.id,
+            result=result,
+            drg_name=answer.drg.name if answer else "",
+            diagnoses=_notes(facts.dx, self.pack.dx, self.known_dx),
+            procedures=_notes(facts.px, self.pack.px, self.known_px),
+            exclusion=facts.exclusion,
+            complications=tuple(complications),
+            walks=walks,
+            runners_up=near,
+        )
+
+    def answer(self, facts: Facts) -> Answer | None:
+        """The answer alone, with further procedures tried where the scheme says so."""
+        for tried in (facts, *self._further(facts)):
+            for mdc in self.pack.mdcs:
+                if not tried.holds(mdc.when):
+                    continue
+                for adrg in mdc.adrgs:
+                    if not tried.holds(adrg.when):
+                        continue
+                    for drg in adrg.drgs:
+                        if tried.holds(drg.when):
+                            return Answer(mdc, adrg, drg)
+        return None
+
+    def _further(self, facts: Facts) -> list[Facts]:
+        if not self.pack.retry_other_procedures:
+            return []
+        return [facts.with_procedures((code,)) for code in facts.px[1:] if code]
+
+    def _walks(self, facts: Facts) -> tuple[tuple[Walk, ...], Answer | None]:
+        walks: list[Walk] = []
+        for number, tried in enumerate((facts, *self._further(facts))):
+            nodes, answer = _walk(self.pack.mdcs, tried)
+            walks.append(Walk(tried.px[0] if number else "", nodes))
+            if answer is not None:
+                return tuple(walks), answer
+        return tuple(walks), None
+
+    def _result(self, facts: Facts, case_id: str, answer: Answer | None) -> Result:
+        severity = "none"
+        for level in ("CC", "MCC"):
+            if any(not excluded for _, _, excluded in facts.complications(level)):
+                severity = level
+        if answer is None:
+            return Result(case_id, "ungrouped", severity=severity)
+        mdc, drg = answer.mdc.code, answer.drg.code
+        if answer.drg.ambiguous:
+            return Result(case_id, "ambiguous", mdc, "", drg, severity)
+        return Result(case_id, "grouped", mdc, answer.adrg.code, drg, severity)
+
+
+def explain_case(
+    case: Mapping[str, object], scheme: Scheme, *, nearby: bool = False
+) -> Explanation:
+    """Explain one case; for many cases make one `Explainer`.
+
+    >>> from grouper import load_scheme
+    >>> case = {"case_id": "1", "dx": ["K35.900"], "px": ["47.0901"]}
+    >>> explain_case(case, load_scheme("chs-core")).result.adrg
+    'GD2'
+    """
+    return Explainer(scheme).explain(case, nearby=nearby)
+
+
+def _codes(values: object) -> tuple[str, ...]:
+    """The codes of a list; a null or blank one becomes empty and keeps its position."""
+    if not isinstance(values, Sequence):
+        return ()
+    return tuple("" if v is None or not str(v).strip(_BLANKS) else str(v) for v in values)
+
+
+def _notes(
+    codes: Sequence[str], names: Mapping[str, str], known: CodeMap[bool]
+) -> tuple[CodeNote, ...]:
+    return tuple(
+        CodeNote(code, names.get(code, ""), bool(code) and known.best(code) is not None)
+        for code in codes
+    )
+
+
+def _walk(mdcs: Sequence[Mdc], facts: Facts) -> tuple[tuple[NodeTrace, ...], Answer | None]:
+    traces: list[NodeTrace] = []
+    for mdc in mdcs:
+        holds, tests = facts.judge(mdc.when)
+        children: tuple[NodeTrace, ...] = ()
+        answer: Answer | None = None
+        if holds:
+            children, answer = _walk_mdc(mdc, facts)
+        traces.append(
+            NodeTrace(
+                "mdc", mdc.node, mdc.code, mdc.name, mdc.text, mdc.line, holds, tests, children
+            )
+        )
+        if answer is not None:
+            return tuple(traces), answer
+    return tuple(traces), None
+
+
+def _walk_mdc(mdc: Mdc, facts: Facts) -> tuple[tuple[NodeTrace, ...], Answer | None]:
+    traces: list[NodeTrace] = []
+    for adrg in mdc.adrgs:
+        holds, tests = facts.judge(adrg.when)
+        children: list[NodeTrace] = []
+        chosen: Drg | None = None
+        for drg in adrg.drgs if holds else ():
+            fits, why = facts.judge(drg.when)
+            children.append(
+                NodeTrace("drg", drg.code, drg.code, drg.name, drg.text, drg.line, fits, why)
+            )
+            if fits:
+                chosen = drg
+                break
+        traces.append(
+            NodeTrace(
+                "adrg", adrg.node, adrg.code, adrg.name, adrg.text, adrg.line, holds, tests,
+                tuple(children),
+            )
+        )  # fmt: skip
+        if chosen is not None:
+            return tuple(traces), Answer(mdc, adrg, chosen)
+    return tuple(traces), None
