@@ -4,6 +4,7 @@ Imports stand inside the functions, so that the command line starts at once, and
 install where the extra is missing.
 """
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -152,10 +153,20 @@ def demo(
 
 
 def _make_region(region: Path, cases: int, hospitals: int) -> None:
-    numbers = ["--cases", str(cases), "--hospitals", str(hospitals), "--seed", str(DEMO_SEED)]
-    command = [*_GROUPER, "synth", "--scheme", "chs-core", *numbers, "--out", str(region)]
-    if subprocess.run(command, check=False).returncode:
-        raise RunError("the region could not be made", hint="see the message above")
+    from grouper.cli import progress_bar
+    from grouper.scheme import load_scheme
+    from grouper.synth import synthesize
+
+    scheme = load_scheme("chs-core")
+    # Under another name until it is whole, so that an interrupted demo leaves no half region.
+    made = region.with_name(".region")
+    shutil.rmtree(made, ignore_errors=True)
+    with progress_bar("making cases up", cases) as advance:
+        synthesize(
+            scheme, cases=cases, hospitals=hospitals, seed=DEMO_SEED, out=made, progress=advance
+        )
+    made.replace(region)
+    typer.echo(f"made up {cases:,} cases of {hospitals} hospitals: {region}")
 
 
 @contextmanager
