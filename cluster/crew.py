@@ -41,6 +41,7 @@ class _Slot:
 
     actor: Any
     starting: Any
+    pid: int = 0
     calls: deque[_Call] = field(default_factory=deque)
 
 
@@ -74,7 +75,7 @@ class Crew:
             RunError: workers fail to start one after the other.
         """
         try:
-            ray.get(slot.starting)
+            slot.pid = ray.get(slot.starting)
         except ray.exceptions.RayError as error:
             self._failed_starts += 1
             if self._failed_starts >= _FAILED_STARTS:
@@ -88,8 +89,11 @@ class Crew:
             slot.starting = None
 
     def pids(self) -> list[int]:
-        """Process ids of all workers, once they are warm."""
-        return [int(pid) for pid in ray.get([slot.actor.pid.remote() for slot in self.slots])]
+        """Process ids of all workers, once they are warm; one just lost may be among them."""
+        while starting := self.starting():
+            (ended,), _ = ray.wait(list(starting), num_returns=1)
+            self.join(starting[ended])
+        return [slot.pid for slot in self.slots]
 
     def end(self) -> None:
         """Ends all workers."""
