@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from grouper.synth.beside import CHILD_UNDER, COMPANIONS_EACH, LIGHT_EACH, PROFILES, Beside
+from grouper.synth.beside import COMPANIONS_EACH, LIGHT_EACH, PROFILES, Beside, bank_row, chapters
 from grouper.synth.catalogue import Catalogue, Int8Array, Int32Array
 from grouper.synth.paths import DISCHARGE_SHARES, NO_CODE, SLOTS, FloatArray, Numbers
 from grouper.synth.recipes import AGE_STEPS, NULL, PathTable, Recipes
@@ -75,7 +75,6 @@ def ward(
     ages: npt.NDArray[np.int16],
 ) -> Ward:
     """Prepare the small distributions."""
-    letters = [ord(text[0]) - 65 for text in codes.dx.texts]
     companions = [spread(_poisson(mean, COMPANIONS_EACH - 2)) for mean in _MEAN_COMPANIONS]
     ways = np.array(sorted(DISCHARGE_SHARES), np.int8)
     discharge = []
@@ -89,7 +88,7 @@ def ward(
         beside=besides,
         los=los,
         ages=ages,
-        chapter=np.array([n if 0 <= n < 26 else 26 for n in letters], np.int8),
+        chapter=chapters(codes.dx.texts),
         companions=np.stack(companions),
         light=np.stack([spread(_LIGHT_MEDICAL), spread(_LIGHT_SURGICAL)]),
         discharge=np.stack(discharge),
@@ -210,7 +209,7 @@ def code_lists(
     """
     pdx = recipes.pdx[rows]
     path = recipes.path[rows]
-    kind = 2 * ward.chapter[pdx].astype(np.int32) + (age < CHILD_UNDER)
+    kind = bank_row(ward.chapter[pdx], age)
     diagnoses = _diagnoses(ward, recipes, rows, path, pdx, kind, level, rng)
     return diagnoses, _procedures(ward, recipes, rows, path, bare, rng)
 
@@ -241,7 +240,8 @@ def _diagnoses(
     np.maximum(place, 0, out=place)
     bank = ward.beside.companions
     lists.codes[:] = bank[kind[owner], profile[owner], place]
-    again = np.flatnonzero(lists.codes == pdx[owner])
+    category = ward.codes.dx.category
+    again = np.flatnonzero(category[lists.codes] == category[pdx][owner])
     lists.codes[again] = bank[kind[owner[again]], profile[owner[again]], COMPANIONS_EACH - 1]
     start = lists.offsets[:-1]
     lists.codes[start] = pdx

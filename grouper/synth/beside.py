@@ -6,164 +6,198 @@ the exception, since they are what splits the groups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from grouper.synth.catalogue import OPERATING_ROOM, Catalogue, Int32Array, Mask
+from grouper.synth.catalogue import OPERATING_ROOM, Catalogue, Codes, Int8Array, Int32Array, Mask
 from grouper.synth.medicine import COMPANIONS, COMPLICATIONS, LIGHT_PROCEDURES, NOT_BESIDE
 from grouper.synth.paths import FloatArray
 
-LETTERS: Final = 27
-CHILD_UNDER: Final = 15
+CHAPTERS: Final = 27
+BANDS: Final = (45, 15, 0)
+"""Ages from which each band of companions holds."""
 
 PROFILES: Final = 1024
 """Ready lists of companions per chapter; a case takes the beginning of one."""
 COMPANIONS_EACH: Final = 14
 LIGHT_EACH: Final = 6
 
-# Shares by position of the codes of one category: the first is the common one.
-_WITHIN_CATEGORY: Final = (0.62, 0.22, 0.10, 0.06)
-_OWN_CHAPTER_CODES: Final = 48
-_OWN_CHAPTER_SHARE: Final = 0.45
-_SEVERE_BOOST: Final = 30.0
-_OWN_CHAPTER_BOOST: Final = 6.0
+_OWN_CHAPTER_CATEGORIES: Final = 30
+_OWN_CHAPTER_SHARE: Final = 0.35
+_COMMON_SEVERE: Final = 0.65
+_OWN_SEVERE: Final = 0.25
+
+
+def bank_row(chapter: Int8Array, age: Int32Array) -> Int32Array:
+    """Row of the companions for a chapter of the principal diagnosis and an age."""
+    band = (age < BANDS[0]).astype(np.int32) + (age < BANDS[1])
+    rows: Int32Array = len(BANDS) * chapter.astype(np.int32) + band
+    return rows
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Codes to stand beside a principal code.
-
-    Rows of the first two go by `2 * chapter + child`, the chapter being the letter of the
-    principal diagnosis (26 for none).
+    """Codes to stand beside a principal code; rows of the first two go by `bank_row`.
 
     Attributes:
-        companions: int32[54, PROFILES, COMPANIONS_EACH], diagnoses without severity, none twice.
-        complications: int32[2, 54, PROFILES], CC and MCC codes.
-        light: int32[PROFILES, LIGHT_EACH], procedures, none twice.
-        light_pool: int32, the procedures among them, the frequent ones first.
+        companions: int32[rows, PROFILES, COMPANIONS_EACH], diagnoses without severity, each of
+            another category.
+        complications: int32[2, rows, PROFILES], CC and MCC codes.
+        light: int32[PROFILES, LIGHT_EACH], procedures, each of another rubric.
     """
 
     companions: Int32Array
     complications: Int32Array
     light: Int32Array
-    light_pool: Int32Array
+
+
+class _Families:
+    """Families of codes of which a case has at most one code each."""
+
+    def __init__(self, usual: FloatArray) -> None:
+        self._usual = usual
+        self._codes: list[Int32Array] = []
+        self._shares: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._shares)
+
+    def add(self, codes: Int32Array, share: float) -> None:
+        """Add a family; an empty one is passed over."""
+        if len(codes) and share > 0:
+            self._codes.append(codes)
+            self._shares.append(share)
+
+    @property
+    def total(self) -> float:
+        """Sum of the shares."""
+        return sum(self._shares)
+
+    @property
+    def codes(self) -> Int32Array:
+        """int32, all codes."""
+        return np.concatenate([np.empty(0, np.int32), *self._codes])
+
+    def lists(self, count: int, length: int, rng: np.random.Generator) -> Int32Array:
+        """int32[count, length], lists without a family twice where there are families enough.
+
+        The families of the smallest exponential waiting times come first, which is drawing by
+        share without replacement.
+        """
+        waits = rng.exponential(1.0, (count, len(self))) / np.array(self._shares)
+        order = np.argsort(waits, axis=1, kind="stable")
+        if len(self) < length:
+            order = np.tile(order, (1, -(-length // len(self))))
+        family = order[:, :length]
+        running = np.cumsum(self._usual[self.codes])
+        sizes = np.array([len(codes) for codes in self._codes])
+        last = np.cumsum(sizes) - 1
+        below = np.concatenate([[0.0], running[last[:-1]]])
+        width = running[last] - below
+        places = below[family] + rng.random(family.shape) * width[family]
+        inside = np.minimum(np.searchsorted(running, places, side="right"), last[family])
+        chosen: Int32Array = self.codes[inside]
+        return chosen
 
 
 def beside(codes: Catalogue, rng: np.random.Generator) -> Beside:
     """Draw the lists for a catalogue."""
-    plain = codes.mute_dx & (codes.mcc < 0) & (codes.cc < 0) & (codes.dx.sex == 0)
-    by_letter = _by_letter(codes.dx.texts)
-    companions = np.empty((2 * LETTERS, PROFILES, COMPANIONS_EACH), np.int32)
-    complications = np.empty((2, 2 * LETTERS, PROFILES), np.int32)
-    everywhere = codes.mute_dx & (codes.dx.sex == 0)
-    everywhere[[text[0] in NOT_BESIDE for text in codes.dx.texts]] = False
-    fallback = np.flatnonzero(plain & everywhere).astype(np.int32)
-    for letter in range(LETTERS):
-        own = by_letter[letter]
-        allowed = codes.mute_dx & (own | everywhere)
-        for child in range(2):
-            row = 2 * letter + child
-            pool, shares = _companions(codes, plain & (own | everywhere), own, child == 1, rng)
-            if len(pool) < 2 * COMPANIONS_EACH:
-                pool, shares = _widen(pool, shares, fallback)
-            companions[row] = _draw_lists(pool, shares, PROFILES, COMPANIONS_EACH, rng)
-            for level, has in enumerate(((codes.cc >= 0) & (codes.mcc < 0), codes.mcc >= 0)):
-                weights = _severe(codes, has & allowed, own)
-                complications[level, row] = _draw(weights, PROFILES, rng, fallback)
-    light_pool, light_shares = _light(codes)
-    light = _draw_lists(light_pool, light_shares, PROFILES, LIGHT_EACH, rng)
-    order = np.argsort(-light_shares, kind="stable")
-    return Beside(companions, complications, light, light_pool[order])
-
-
-def _by_letter(texts: Sequence[str]) -> list[Mask]:
-    first = np.array([ord(text[0]) - 65 for text in texts])
-    return [first == letter for letter in range(LETTERS)]
+    dx = codes.dx
+    plain = codes.mute_dx & (codes.mcc < 0) & (codes.cc < 0) & (dx.sex == 0)
+    letters = chapters(dx.texts)
+    everywhere = codes.mute_dx & (dx.sex == 0)
+    everywhere[[text[0] in NOT_BESIDE for text in dx.texts]] = False
+    rows = CHAPTERS * len(BANDS)
+    companions = np.empty((rows, PROFILES, COMPANIONS_EACH), np.int32)
+    complications = np.empty((2, rows, PROFILES), np.int32)
+    for chapter in range(CHAPTERS):
+        own = letters == chapter
+        allowed = codes.mute_dx & (dx.sex == 0) & (own | everywhere)
+        first = chapter * len(BANDS)
+        for band in range(len(BANDS)):
+            families = _companions(dx, plain & (own | everywhere), own, band, rng)
+            if len(families) < COMPANIONS_EACH:
+                _widen(families, dx, plain & everywhere)
+            companions[first + band] = families.lists(PROFILES, COMPANIONS_EACH, rng)
+        for level, has in enumerate(((codes.cc >= 0) & (codes.mcc < 0), codes.mcc >= 0)):
+            weights = _severe(dx, has & allowed, own)
+            if not weights.any():
+                weights = (plain & everywhere) * 1.0
+            running = np.cumsum(weights)
+            places = rng.random((len(BANDS), PROFILES)) * running[-1]
+            drawn = np.searchsorted(running, places, side="right")
+            complications[level, first : first + len(BANDS)] = drawn
+    light = _light(codes)
+    return Beside(companions, complications, light.lists(PROFILES, LIGHT_EACH, rng))
 
 
 def _companions(
-    codes: Catalogue, allowed: Mask, own: Mask, child: bool, rng: np.random.Generator
-) -> tuple[Int32Array, FloatArray]:
-    """Frequent companions, and some of the principal diagnosis' own chapter."""
-    pool: list[int] = []
-    shares: list[float] = []
-    for category, adults, children in COMPANIONS:
-        share = children if child else adults
-        found = codes.dx.starting(category)
-        found = found[allowed[found]][: len(_WITHIN_CATEGORY)]
-        if share and len(found):
-            parts = np.array(_WITHIN_CATEGORY[: len(found)])
-            pool.extend(found.tolist())
-            shares.extend((share * parts / parts.sum()).tolist())
-    others = np.flatnonzero(own & allowed)
-    others = others[~np.isin(others, pool)]
-    others = rng.permutation(others)[:_OWN_CHAPTER_CODES]
-    if len(others):
-        tail = 1.0 / np.arange(2, len(others) + 2)
-        total = sum(shares) or 1.0
-        pool.extend(others.tolist())
-        shares.extend((_OWN_CHAPTER_SHARE * total * tail / tail.sum()).tolist())
-    return np.array(pool, np.int32), np.array(shares)
+    dx: Codes, allowed: Mask, own: Mask, band: int, rng: np.random.Generator
+) -> _Families:
+    """Frequent companions, and some categories of the principal diagnosis' own chapter."""
+    families = _Families(dx.usual)
+    for category, *shares in COMPANIONS:
+        families.add(_of(dx.starting(category), allowed), shares[band])
+    frequent = np.zeros(len(dx.texts), np.bool_)
+    frequent[families.codes] = True
+    others = np.unique(dx.category[own & allowed & ~frequent])
+    others = rng.permutation(others)[:_OWN_CHAPTER_CATEGORIES]
+    tail = 1.0 / np.arange(2, len(others) + 2)
+    total = families.total or 1.0
+    for category_number, part in zip(others, tail / max(tail.sum(), 1e-9), strict=True):
+        members = np.flatnonzero((dx.category == category_number) & allowed).astype(np.int32)
+        families.add(members, total * _OWN_CHAPTER_SHARE * float(part))
+    return families
 
 
-def _widen(
-    pool: Int32Array, shares: FloatArray, fallback: Int32Array
-) -> tuple[Int32Array, FloatArray]:
-    """A pool too small for lists without repetition takes codes of other chapters."""
-    more = fallback[~np.isin(fallback, pool)][: 4 * COMPANIONS_EACH]
-    small = (shares.mean() if len(shares) else 1.0) * 0.2
-    return (
-        np.concatenate([pool, more]).astype(np.int32),
-        np.concatenate([shares, np.full(len(more), small)]),
-    )
+def _widen(families: _Families, dx: Codes, allowed: Mask) -> None:
+    """Too few families for lists without repetition: take some of other chapters."""
+    share = 0.2 * (families.total or 1.0) / max(1, len(families))
+    for category in np.unique(dx.category[allowed])[:: max(1, len(families))]:
+        families.add(np.flatnonzero((dx.category == category) & allowed).astype(np.int32), share)
+        if len(families) >= 3 * COMPANIONS_EACH:
+            return
+    if not len(families):
+        families.add(np.zeros(1, np.int32), 1.0)
 
 
-def _severe(codes: Catalogue, allowed: Mask, own: Mask) -> FloatArray:
-    weights = np.where(allowed & (codes.dx.sex == 0), 1.0, 0.0)
-    for category in COMPLICATIONS:
-        found = codes.dx.starting(category)
-        weights[found] *= _SEVERE_BOOST / max(1, len(found)) ** 0.5
-    weights[own] *= _OWN_CHAPTER_BOOST
-    return weights
-
-
-def _draw(
-    weights: FloatArray, count: int, rng: np.random.Generator, fallback: Int32Array
-) -> Int32Array:
-    if not weights.any():
-        return rng.choice(fallback, count).astype(np.int32)
-    steps = np.cumsum(weights)
-    places = rng.random(count) * steps[-1]
-    found: Int32Array = np.searchsorted(steps, places, side="right").astype(np.int32)
-    return found
-
-
-def _draw_lists(
-    pool: Int32Array, shares: FloatArray, lists: int, length: int, rng: np.random.Generator
-) -> Int32Array:
-    """Weighted draws without repetition: the smallest of exponential waiting times come first."""
-    waits = rng.exponential(1.0, (lists, len(pool))) / np.maximum(shares, 1e-9)
-    if len(pool) <= length:
-        order = np.argsort(waits, axis=1, kind="stable")
-        return pool[np.resize(order, (lists, length))]
-    first = np.argpartition(waits, length, axis=1)[:, :length]
-    order = np.argsort(np.take_along_axis(waits, first, axis=1), axis=1, kind="stable")
-    chosen: Int32Array = pool[np.take_along_axis(first, order, axis=1)]
+def _of(codes: Int32Array, allowed: Mask) -> Int32Array:
+    chosen: Int32Array = codes[allowed[codes]]
     return chosen
 
 
-def _light(codes: Catalogue) -> tuple[Int32Array, FloatArray]:
+def _severe(dx: Codes, allowed: Mask, own: Mask) -> FloatArray:
+    """Chances of the codes of a level: the frequent ones, the own chapter's, and the rest."""
+    common = np.zeros(len(dx.texts))
+    for category in COMPLICATIONS:
+        members = _of(dx.starting(category), allowed)
+        common[members] = dx.usual[members] / max(float(dx.usual[members].sum()), 1e-9)
+    mine, rest = dx.usual * (allowed & own), dx.usual * allowed
+    shares = (_COMMON_SEVERE, _OWN_SEVERE, 1.0 - _COMMON_SEVERE - _OWN_SEVERE)
+    parts: Iterable[npt.NDArray[np.float64]] = (
+        share * part / max(float(part.sum()), 1e-9)
+        for share, part in zip(shares, (common, mine, rest), strict=True)
+    )
+    weights: FloatArray = np.sum(list(parts), axis=0)
+    return weights
+
+
+def _light(codes: Catalogue) -> _Families:
     """Frequent procedures outside the operating room that no rule asks for beside another."""
     allowed = codes.mute_px & ~codes.px.within(OPERATING_ROOM) & (codes.px.sex == 0)
-    pool: list[int] = []
-    shares: list[float] = []
+    families = _Families(codes.px.usual)
     for rubric, share in LIGHT_PROCEDURES:
-        found = codes.px.starting(rubric)
-        found = found[allowed[found]][:6]
-        tail = 1.0 / np.arange(1, len(found) + 1)
-        pool.extend(found.tolist())
-        shares.extend((share * tail / max(tail.sum(), 1.0)).tolist())
-    return np.array(pool, np.int32), np.array(shares)
+        families.add(_of(codes.px.starting(rubric), allowed), share)
+    return families
+
+
+def chapters(texts: Sequence[str]) -> Int8Array:
+    """int8[codes], number of the chapter's letter; 26 for none."""
+    numbers = np.array([ord(text[0]) - 65 for text in texts])
+    return np.where((numbers >= 0) & (numbers < CHAPTERS - 1), numbers, CHAPTERS - 1).astype(
+        np.int8
+    )

@@ -12,7 +12,17 @@ import numpy.typing as npt
 from grouper.scheme import rules
 from grouper.scheme.codes import PREFIX_MARK, CodeMap, code_map
 from grouper.scheme.pack import Pack
-from grouper.synth.medicine import FEMALE, FEMALE_PROCEDURES, MALE, MALE_PROCEDURES, UNDIVIDED
+from grouper.synth.medicine import (
+    COMPANIONS,
+    COMPLICATIONS,
+    FEMALE,
+    FEMALE_PROCEDURES,
+    LIGHT_PROCEDURES,
+    MALE,
+    MALE_PROCEDURES,
+    PRINCIPALS,
+    UNDIVIDED,
+)
 
 Int32Array = npt.NDArray[np.int32]
 Int8Array = npt.NDArray[np.int8]
@@ -33,10 +43,14 @@ class Codes:
     Attributes:
         texts: the codes, sorted.
         sex: int8[codes], 1 or 2 where only men or women have it, else 0.
+        usual: float64[codes], how likely coders are to take the code among its neighbours.
+        category: int32[codes], number of the three-character category (or rubric chapter).
     """
 
     texts: tuple[str, ...]
     sex: Int8Array
+    usual: npt.NDArray[np.float64]
+    category: Int32Array
     _sets: CodeMap[str]
 
     @functools.cached_property
@@ -108,10 +122,13 @@ def catalogue(pack: Pack) -> Catalogue:
     written = [*pack.exclusions, *(code for by_code in pack.sites.values() for code in by_code)]
     for members in pack.severity.values():
         written.extend(members)
-    dx = _codes(pack, pack.dx, dx_sets, written, _diagnosis, FEMALE, MALE, STRAY_DIAGNOSES)
-    px_written: list[str] = []
+    dx_likely = [*PRINCIPALS, *COMPLICATIONS, *(category for category, *_ in COMPANIONS)]
+    px_likely = [rubric for rubric, _ in LIGHT_PROCEDURES]
+    dx = _codes(
+        pack, pack.dx, dx_sets, written, _diagnosis, FEMALE, MALE, STRAY_DIAGNOSES, dx_likely
+    )
     px = _codes(
-        pack, pack.px, px_sets, px_written, _procedure, FEMALE_PROCEDURES, MALE_PROCEDURES, ()
+        pack, pack.px, px_sets, (), _procedure, FEMALE_PROCEDURES, MALE_PROCEDURES, (), px_likely
     )
     lists = {"": 0}
     mcc = _levels(dx, pack.severity.get("MCC", {}), lists)
@@ -164,11 +181,20 @@ def _codes(
     female: Sequence[str],
     male: Sequence[str],
     further: Iterable[str],
+    likely: Iterable[str],
 ) -> Codes:
-    """All concrete codes; a prefix that matches no known code gets codes of its own."""
+    """All concrete codes; a prefix that matches no known code gets codes of its own.
+
+    Args:
+        further: codes to take in any case.
+        likely: beginnings of codes to take where the pack knows them by a prefix only.
+    """
     sets = sorted(sets)
     patterns = {*written, *(code for name in sets for code in pack.sets[name])}
     texts = {*known, *further, *(code for code in patterns if not code.endswith(PREFIX_MARK))}
+    prefixes = tuple(code[:-1] for code in patterns if code.endswith(PREFIX_MARK))
+    for head in likely:
+        texts.update(code for code in make(head) if code.startswith(prefixes))
     heads = {text[:length] for text in texts for length in range(2, len(text) + 1)}
     for pattern in patterns:
         if pattern.endswith(PREFIX_MARK) and pattern[:-1] not in heads:
@@ -178,7 +204,22 @@ def _codes(
     sex[[text.startswith(tuple(male)) for text in ordered]] = 1
     sex[[text.startswith(tuple(female)) for text in ordered]] = 2
     by_code = CodeMap((code, name) for name in sets for code in dict.fromkeys(pack.sets[name]))
-    return Codes(ordered, sex, by_code)
+    usual = np.array([_usual(text) for text in ordered])
+    width = 3 if make is _diagnosis else 2
+    _, category = np.unique([text[:width] for text in ordered], return_inverse=True)
+    return Codes(ordered, sex, usual, category.astype(np.int32), by_code)
+
+
+def _usual(text: str) -> float:
+    """Coders mostly take the plain code; extensions and combined codes are rarer."""
+    if "*" in text:
+        return 0.01
+    if "x0" in text[5:]:
+        return 0.06
+    if not text.endswith("00"):
+        return 0.15
+    plain = text[4:5] in ("9", "x") and text[0].isalpha()
+    return (3.0 if plain else 1.0) * (0.15 if text[0] == "Q" else 1.0)
 
 
 def _diagnosis(prefix: str) -> tuple[str, ...]:

@@ -19,7 +19,14 @@ from grouper.scheme import rules
 from grouper.scheme.pack import Adrg, Drg, Mdc, Pack
 from grouper.synth.catalogue import OPERATING_ROOM, Catalogue, Int32Array
 from grouper.synth.demand import DISCHARGES, NOTHING, Demand, Range, both, demands
-from grouper.synth.medicine import FIELDS, LIGHT_PROCEDURES, NOT_BESIDE, OTHER_FIELD, Field
+from grouper.synth.medicine import (
+    FIELDS,
+    LIGHT_PROCEDURES,
+    NOT_BESIDE,
+    OTHER_FIELD,
+    PRINCIPALS,
+    Field,
+)
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -30,6 +37,7 @@ NO_CODE: Final = -1
 STATES: Final = (0.60, 0.28, 0.12)
 """Shares of cases without complication, with a CC, and with an MCC."""
 
+_FREQUENT_BOOST: Final = 8.0
 _STATE_OF_STRAYS: Final = 0
 DISCHARGE_SHARES: Final = {1: 0.925, 2: 0.025, 3: 0.01, 4: 0.03, 5: 0.007, 9: 0.003}
 _LOWEST: Final = {"age": 0, "age_days": 0, "weight": 500, "los": 1, "icu_hours": 0}
@@ -98,18 +106,27 @@ _ANY: Final = Range()
 
 
 class Pools:
-    """Code lists to draw from, each kept once."""
+    """Code lists to draw from, each kept once.
+
+    Args:
+        rng: for the order of the codes.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._known: dict[object, int] = {}
         self._lists: list[Int32Array] = []
 
-    def add(self, key: object, codes: Int32Array) -> int:
-        """Number of the pool; a new one is shuffled, since its first codes are drawn most."""
+    def add(self, key: object, codes: Int32Array, likely: FloatArray) -> int:
+        """Number of the pool; a new one is put in order, since its first codes are drawn most.
+
+        Args:
+            likely: float64[all codes], how likely each is to come early.
+        """
         if key not in self._known:
             self._known[key] = len(self._lists)
-            self._lists.append(self._rng.permutation(codes))
+            waits = self._rng.exponential(1.0, len(codes)) / likely[codes]
+            self._lists.append(codes[np.argsort(waits, kind="stable")])
         return self._known[key]
 
     def find(self, key: object) -> int | None:
@@ -170,6 +187,9 @@ class _Finder:
         self.codes = codes
         self.pools = pools
         self.theatre = codes.px.within(OPERATING_ROOM)
+        self.likely = codes.dx.usual.copy()
+        for category in PRINCIPALS:
+            self.likely[codes.dx.starting(category)] *= _FREQUENT_BOOST
         ordinary = np.ones(len(codes.dx.texts), np.bool_)
         ordinary[codes.strays] = False
         ordinary[[text[0] in NOT_BESIDE for text in codes.dx.texts]] = False
@@ -208,7 +228,7 @@ class _Finder:
 
     def stray(self) -> Path:
         """Cases whose principal diagnosis no category takes."""
-        pool = self.pools.add("stray", self.codes.strays)
+        pool = self.pools.add("stray", self.codes.strays, self.codes.dx.usual)
         return Path("", "", "", NOTHING, _STATE_OF_STRAYS, 1.0, pool, NO_CODE, (), (), False)
 
     def _principal(self, way: Demand) -> int | None:
@@ -218,7 +238,7 @@ class _Finder:
             mask = self.codes.dx.choose(way.pdx_in, way.pdx_out)
             if not way.pdx_in:
                 mask &= self.ordinary
-            pool = self.pools.add(key, np.flatnonzero(mask).astype(np.int32))
+            pool = self.pools.add(key, np.flatnonzero(mask).astype(np.int32), self.likely)
         return pool if self.pools.size(pool) else None
 
     def _procedure(self, way: Demand) -> int | None:
@@ -231,7 +251,8 @@ class _Finder:
             mask = self.codes.px.choose(way.ppx_in, way.ppx_out)
             if not way.ppx_in:
                 mask &= self.light
-            pool = self.pools.add(key, np.flatnonzero(mask).astype(np.int32))
+            found = np.flatnonzero(mask).astype(np.int32)
+            pool = self.pools.add(key, found, self.codes.px.usual)
         return pool if self.pools.size(pool) else None
 
     def _other_dx(self, way: Demand, state: int) -> tuple[tuple[int, int, int], ...] | None:
@@ -242,7 +263,7 @@ class _Finder:
             pool = self.pools.find(key)
             if pool is None:
                 mask = self.codes.dx.within(name) & barred
-                pool = self.pools.add(key, self._fitting(mask, state))
+                pool = self.pools.add(key, self._fitting(mask, state), self.codes.dx.usual)
             if not self.pools.size(pool):
                 return None
             slots.append((pool, 1, 0))
@@ -254,7 +275,9 @@ class _Finder:
             for site, members in by_site.items():
                 mask = np.zeros(len(barred), np.bool_)
                 mask[members] = True
-                pool = self.pools.add(("site", family, site, state), self._fitting(mask, state))
+                fitting = self._fitting(mask, state)
+                place = ("site", family, site, state)
+                pool = self.pools.add(place, fitting, self.codes.dx.usual)
                 first = pool if first is None else first
             assert first is not None
             slots.extend((first, len(by_site), offset) for offset in range(wanted))
@@ -274,7 +297,8 @@ class _Finder:
             pool = self.pools.find(key)
             if pool is None:
                 mask = self.codes.px.choose((name,), way.px_out)
-                pool = self.pools.add(key, np.flatnonzero(mask).astype(np.int32))
+                found = np.flatnonzero(mask).astype(np.int32)
+                pool = self.pools.add(key, found, self.codes.px.usual)
             if not self.pools.size(pool):
                 return None
             slots.append((pool, 1, 0))

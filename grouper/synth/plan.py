@@ -32,7 +32,7 @@ RAREST_DRG: Final = 1e-5
 
 _AMBIGUOUS_FACTOR: Final = 0.03
 _ADRG_SPREAD: Final = 0.95
-_WEIGHT_POWER: Final = -0.5
+_WEIGHT_POWER: Final = -0.75
 _PROCEDURE_FACTOR: Final = 0.6
 _UNSTABLE: Final = 0.03
 # What a hospital of level 1, 2, 3 does with heavier weights, operations and complications.
@@ -93,12 +93,11 @@ def make_plan(scheme: Scheme, *, hospitals: int, cities: int, seed: int) -> Plan
     pools = Pools(rng)
     paths = find_paths(pack, codes, pools)
     besides = beside(codes, rng)
-    light = pools.add("light", besides.light_pool)
     weights, unstable = _weights(paths, pack.weights, rng)
     departments: dict[str, int] = {}
     table = path_table(paths, numbers, departments)
     place = ward(codes, numbers, table, besides, _los(paths, weights), age_steps())
-    kitchen = Kitchen(codes, table, pools, numbers, light)
+    kitchen = Kitchen(codes, table, pools, numbers, besides.light[:, 0])
     recipes = proven(kitchen, place, scheme, paths, tuple(departments), rng)
     count = np.bincount(recipes.path, minlength=len(paths)).astype(np.int32)
     share = _shares(paths, weights, count > 0, rng)

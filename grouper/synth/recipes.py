@@ -7,6 +7,7 @@ is a kind of patient; which group its cases fall into, the grouper decides anew 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
@@ -15,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from grouper.synth.catalogue import Catalogue, Int8Array, Int32Array
-from grouper.synth.demand import DISCHARGES
-from grouper.synth.medicine import CHILDBEARING, FIELDS, OTHER_FIELD, Ages
+from grouper.synth.demand import DISCHARGES, Range
+from grouper.synth.medicine import FIELDS, OTHER_FIELD, USUAL_AGES, Ages
 from grouper.synth.paths import (
     DISCHARGE_SHARES,
     NO_CODE,
@@ -35,8 +36,6 @@ NULL: Final = -(2**31)
 NEWBORN_DAYS: Final = 28
 """Days of age up to which a case is a newborn's (新生儿) and states the birth weight."""
 
-# The first codes of a pool are drawn most, as a few diagnoses make up most of any ward's cases.
-_SKEW: Final = 1.8
 _EXTRA_PROCEDURE: Final = 0.35
 
 
@@ -88,11 +87,7 @@ def path_table(paths: Sequence[Path], numbers: Numbers, departments: dict[str, i
     for i, path in enumerate(paths):
         for n, name in enumerate(numbers.names):
             bounds = path.bounds(name)
-            usual = (numbers.low[n], numbers.high[n])
-            low[n, i] = usual[0] if bounds.low == -np.inf else bounds.low
-            high[n, i] = usual[1] if bounds.high == np.inf else bounds.high
-            low[n, i] = min(low[n, i], high[n, i]) if bounds.low == -np.inf else low[n, i]
-            high[n, i] = max(low[n, i], high[n, i])
+            low[n, i], high[n, i] = _usual_part(bounds, numbers.low[n], numbers.high[n])
             missing[n, i] = bounds.missing
             needed[n, i] = not bounds.missing
         for slot, triple in enumerate(path.others_dx):
@@ -122,6 +117,17 @@ def path_table(paths: Sequence[Path], numbers: Numbers, departments: dict[str, i
         cc_low=np.array([p.complications[0] for p in paths], np.int8),
         cc_high=np.array([p.complications[1] for p in paths], np.int8),
     )
+
+
+def _usual_part(bounds: Range, low: int, high: int) -> tuple[int, int]:
+    """The bounds as far as they are usual, or all of them where nothing usual is in them."""
+    least = low if bounds.low < low <= bounds.high else bounds.low
+    most = high if bounds.low <= high < bounds.high else bounds.high
+    if least == -math.inf:
+        least = most - 100
+    if most == math.inf:
+        most = least + 100
+    return int(least), int(most)
 
 
 def _dept(path: Path) -> str:
@@ -196,11 +202,23 @@ def age_steps() -> npt.NDArray[np.int16]:
     return steps
 
 
+_OLDEST: Final = 120
+
+
 class Kitchen:
-    """Draws candidate recipes from paths."""
+    """Draws candidate recipes from paths.
+
+    Args:
+        light: int32, procedures for patients who need none, as often as hospitals write them.
+    """
 
     def __init__(
-        self, codes: Catalogue, table: PathTable, pools: Pools, numbers: Numbers, light: int
+        self,
+        codes: Catalogue,
+        table: PathTable,
+        pools: Pools,
+        numbers: Numbers,
+        light: Int32Array,
     ) -> None:
         self.codes = codes
         self.table = table
@@ -208,20 +226,28 @@ class Kitchen:
         self.pool_codes, self.pool_starts = pools.arrays()
         self.light = light
         self.ages = age_steps()
+        self._skew = 1.0
         dx = codes.dx.texts
-        self.birth = np.array([text.startswith("O") for text in dx])
+        self.youngest, self.oldest = _usual_ages(codes)
         self.newborn = np.array([text.startswith("P") for text in dx])
 
-    def candidates(self, path: Int32Array, rng: np.random.Generator) -> Recipes:
-        """One candidate for each entry of `path` that the sexes allow."""
+    def candidates(
+        self, path: Int32Array, rng: np.random.Generator, *, skew: float = 1.0
+    ) -> Recipes:
+        """One candidate for each entry of `path` that the sexes allow.
+
+        Args:
+            skew: above 1 the first codes of a pool are drawn most.
+        """
+        self._skew = skew
         table, codes = self.table, self.codes
         pdx = self._pick(table.pdx[path], rng)
         free = table.ppx[path] == NO_CODE
-        ppx = self._pick(np.where(free, self.light, table.ppx[path]), rng)
+        ppx = self._procedure(path, free, rng)
         others_dx = self._slots(table.others_dx[path], rng)
         others_px = self._slots(table.others_px[path], rng)
         extra = table.surgical[path] & (rng.random(len(path)) < _EXTRA_PROCEDURE)
-        second = self._pick(np.where(free, self.light, table.ppx[path]), rng)
+        second = self._procedure(path, free, rng)
         room = others_px[:, -1] == NO_CODE
         others_px[:, -1] = np.where(extra & room & (second != ppx), second, others_px[:, -1])
         sexes = np.stack(
@@ -248,10 +274,17 @@ class Kitchen:
         )
         return recipes.take(sex_low <= sex_high).packed()
 
+    def _procedure(
+        self, path: Int32Array, free: npt.NDArray[np.bool_], rng: np.random.Generator
+    ) -> Int32Array:
+        """Principal procedures; a light one where the rules ask for none."""
+        asked = self._pick(np.where(free, 0, self.table.ppx[path]), rng)
+        return np.where(free, self.light[rng.integers(0, len(self.light), len(path))], asked)
+
     def _pick(self, pool: Int32Array, rng: np.random.Generator) -> Int32Array:
         start = self.pool_starts[pool]
         size = self.pool_starts[pool + 1] - start
-        place = np.floor(rng.random(len(pool)) ** _SKEW * size).astype(np.int32)
+        place = np.floor(rng.random(len(pool)) ** self._skew * size).astype(np.int32)
         return np.where(size > 0, self.pool_codes[start + place], NO_CODE).astype(np.int32)
 
     def _slots(self, slots: Int32Array, rng: np.random.Generator) -> Int32Array:
@@ -301,9 +334,8 @@ class Kitchen:
     ) -> tuple[Int32Array, Int32Array]:
         """The path's ages as far as they fit the principal diagnosis."""
         infant = self.table.needed[self.numbers.names.index("age_days")][path]
-        start = np.where(self.birth[pdx], CHILDBEARING[0], 0)
-        end = np.where(self.birth[pdx], CHILDBEARING[1], most)
-        end = np.where(self.newborn[pdx] | infant, 0, end)
+        start, end = self.youngest[pdx], np.where(infant, 0, self.oldest[pdx])
+        start = np.minimum(start, end)
         start, end = np.maximum(least, start), np.minimum(most, end)
         fits = start <= end
         return np.where(fits, start, least), np.where(fits, end, most)
@@ -342,6 +374,16 @@ class Kitchen:
         waits[(allowed[:, None] >> values & 1) == 0] = np.inf
         chosen = values[waits.argmin(axis=1)]
         return np.where(allowed == every, 0, chosen).astype(np.int8)
+
+
+def _usual_ages(codes: Catalogue) -> tuple[Int32Array, Int32Array]:
+    """Youngest and oldest age for each principal diagnosis."""
+    youngest = np.zeros(len(codes.dx.texts), np.int32)
+    oldest = np.full(len(codes.dx.texts), _OLDEST, np.int32)
+    for prefix, start, end in sorted(USUAL_AGES, key=lambda row: len(row[0])):
+        youngest[codes.dx.starting(prefix)] = start
+        oldest[codes.dx.starting(prefix)] = end
+    return youngest, oldest
 
 
 def _piece(
