@@ -1,0 +1,130 @@
+"""The columns of tables that people see: kind, and heading in two languages.
+
+The kind decides how a value is shown, sorted, summed and put into a workbook:
+
+========= =====================================================================
+text      as it is; ``code`` the same, in a fixed-width face
+int       a whole number with separators
+money     fen; shown in yuan or in ten thousand yuan (万元), as switched
+yuan      fen; always shown in yuan with two places
+points    points, two places; ``points4`` four places
+value     yuan per point, four places
+coef      a coefficient, four places
+ratio     a plain ratio, two places
+pct       a share, shown in percent
+bool      yes or no
+level     hospital level
+hospital  position in the index of hospitals: name and link
+drg       position in the index of DRGs: code, name and link
+word:X    a code whose words are ``X.<code>``
+========= =====================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Shown(NamedTuple):
+    """How a column is shown.
+
+    Attributes:
+        summed: whether a total row adds it up.
+    """
+
+    kind: str
+    zh: str
+    en: str
+    summed: bool = False
+
+
+COLUMNS: Final[dict[str, Shown]] = {
+    "hospital": Shown("hospital", "医疗机构", "Hospital"),
+    "hospital_id": Shown("code", "机构编码", "Hospital id"),
+    "drg": Shown("drg", "病组", "DRG"),
+    "level": Shown("level", "等级", "Level"),
+    "city": Shown("text", "统筹区", "City"),
+    "mdc": Shown("code", "MDC", "MDC"),
+    "mdc_name": Shown("text", "大类名称", "Name"),
+    "pool": Shown("word:pool", "统筹池", "Pool"),
+    "month": Shown("code", "月份", "Month"),
+    "class": Shown("word:class", "类型", "Class"),
+    "reason": Shown("word:reason", "原因", "Reason"),
+    "rule": Shown("word:rule", "规则", "Rule"),
+    "line": Shown("word:line", "项目", "Line"),
+    "case_id": Shown("code", "病例编号", "Case"),
+    "cases": Shown("int", "病例数", "Cases", summed=True),
+    "grouped": Shown("int", "入组病例", "Grouped", summed=True),
+    "hospitals": Shown("int", "机构数", "Hospitals"),
+    "share": Shown("pct", "占比", "Share"),
+    "group_rate": Shown("pct", "入组率", "Group rate"),
+    "cmi": Shown("coef", "CMI", "CMI"),
+    "weight": Shown("coef", "权重", "Weight"),
+    "base_points": Shown("points", "基准点数", "Base points"),
+    "coefficient": Shown("coef", "等级系数", "Coefficient"),
+    "cv": Shown("ratio", "CV", "CV"),
+    "stable": Shown("bool", "稳定", "Stable"),
+    "basic": Shown("bool", "基础", "Basic"),
+    "inversion": Shown("bool", "倒挂", "Inversion"),
+    "mean_cost": Shown("yuan", "次均费用(元)", "Mean cost (CNY)"),
+    "region_mean": Shown("yuan", "区域均值(元)", "Region mean (CNY)"),
+    "level_mean": Shown("yuan", "等级均值(元)", "Level mean (CNY)"),
+    "high_above": Shown("yuan", "高倍率界(元)", "High above (CNY)"),
+    "low_below": Shown("yuan", "低倍率界(元)", "Low below (CNY)"),
+    "to_mean": Shown("ratio", "均费/区域均值", "To region mean"),
+    "cost_index": Shown("ratio", "费用消耗指数", "Cost index"),
+    "high_share": Shown("pct", "高倍率占比", "High"),
+    "low_share": Shown("pct", "低倍率占比", "Low"),
+    "cost": Shown("money", "总费用", "Total cost", summed=True),
+    "points": Shown("points", "点数", "Points", summed=True),
+    "value": Shown("money", "点数价值", "Value", summed=True),
+    "gain": Shown("money", "盈亏", "Gain", summed=True),
+    "rate": Shown("pct", "支付率", "Payment rate"),
+    "case_cost": Shown("yuan", "总费用(元)", "Total cost (CNY)", summed=True),
+    "case_value": Shown("yuan", "点数价值(元)", "Value (CNY)", summed=True),
+    "case_gain": Shown("yuan", "盈亏(元)", "Gain (CNY)", summed=True),
+    "budget": Shown("money", "预算", "Budget", summed=True),
+    "amount": Shown("money", "金额", "Amount", summed=True),
+    "point_value": Shown("value", "点值(元)", "Point value"),
+    "residual": Shown("yuan", "余差(元)", "Residual (CNY)", summed=True),
+    "paid_m": Shown("money", "实付", "Paid", summed=True),
+    "due_m": Shown("money", "清算应补(退)", "Due", summed=True),
+    "st_points": Shown("points4", "点数", "Points", summed=True),
+    "extra_points": Shown("points4", "单议增加点数", "Extra points", summed=True),
+    "deducted_points": Shown("points4", "扣减点数", "Deducted points", summed=True),
+    "gross": Shown("yuan", "点数价值", "Gross", summed=True),
+    "cash": Shown("yuan", "患者现金", "Patient cash", summed=True),
+    "audit_deduction": Shown("yuan", "审核扣款", "Audit deduction", summed=True),
+    "deposit": Shown("yuan", "质量保证金", "Deposit", summed=True),
+    "prepaid": Shown("yuan", "预付", "Prepaid", summed=True),
+    "paid": Shown("yuan", "实付", "Paid", summed=True),
+    "assessed": Shown("yuan", "考核后金额", "Assessed", summed=True),
+    "surplus_cut": Shown("yuan", "结余超限扣减", "Surplus cut", summed=True),
+    "self_pay_cut": Shown("yuan", "自费超限扣减", "Self-pay cut", summed=True),
+    "already_paid": Shown("yuan", "已付", "Already paid", summed=True),
+    "due": Shown("yuan", "应补(退)", "Due", summed=True),
+    "indicator": Shown("word:column", "指标", "Indicator"),
+    "here": Shown("text", "本机构", "This hospital"),
+    "median": Shown("text", "同级中位数", "Median of level"),
+    "region_value": Shown("text", "全区域", "Region"),
+    "rank": Shown("text", "同级名次", "Rank in level"),
+    "field": Shown("code", "字段", "Field"),
+    "bad_value": Shown("text", "值", "Value"),
+    "message": Shown("text", "说明", "Message"),
+    "check": Shown("word:check", "恒等式", "Equation"),
+    "of": Shown("text", "范围", "Of"),
+    "left": Shown("text", "左边", "Left side"),
+    "right": Shown("text", "右边", "Right side"),
+    "holds": Shown("bool", "成立", "Holds"),
+    "stage": Shown("code", "阶段", "Stage"),
+    "name": Shown("code", "名称", "Name"),
+    "count": Shown("text", "数量", "Count"),
+    "digest": Shown("code", "SHA-256", "SHA-256"),
+    "key": Shown("code", "参数", "Key"),
+    "key_value": Shown("text", "取值", "Value"),
+    "warning": Shown("word:warning", "提示", "Note"),
+    "year_amount": Shown("text", "年度(元)", "Year (CNY)"),
+    "months_amount": Shown("text", "月度之和(元)", "Sum of months (CNY)"),
+    "difference": Shown("text", "差额(元)", "Difference (CNY)"),
+}
+"""Column → how it is shown."""
