@@ -6,65 +6,119 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from grouper.cases import CaseSource, Part, read_part
-from grouper.duplicates import find_duplicates
+from grouper.duplicates import HashedIds, duplicates_among
 from grouper.errors import OutputError
 from grouper.execution import Runner
-from grouper.grouping import RESULT_SCHEMA, group_batch
+from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch
 from grouper.parts import ParquetFile, part_name
 from grouper.scheme import Scheme
 
 Progress = Callable[[int], None]
 """Called with the number of cases that are done since the last call."""
 
+_ANSWERS = pa.schema(
+    [
+        ("case_id", pa.string()),
+        ("outcome", pa.int32()),
+        ("severity", pa.int8()),
+        ("reason", pa.int8()),
+    ],
+)
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_WRITTEN = pa.schema([(f.name, f.type if f.name == "case_id" else _TEXT) for f in RESULT_SCHEMA])
+
+
+class _Unknown(NamedTuple):
+    """How many codes of a part the scheme does not know."""
+
+    dx: int
+    px: int
+
 
 @dataclass(frozen=True)
 class _Grouping:
     source: CaseSource
     scheme: Scheme
+    work: str
+
+
+def _group_part(shared: _Grouping, part: Part) -> _Unknown:
+    """Group a part as if its ids were unique, and leave the answers in the work folder.
+
+    So the input is read once, though only its end tells which ids stand more than once.
+    """
+    ids = HashedIds()
+    dx = px = 0
+    path = str(_answers_file(shared.work, part.number))
+    with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, _ANSWERS) as writer:
+        for batch in read_part(shared.source, part):
+            grouped = group_batch(batch, shared.scheme)
+            ids.add(grouped.case_id)
+            writer.write_batch(_answers(grouped))
+            dx, px = dx + grouped.unknown_dx, px + grouped.unknown_px
+    ids.save(shared.work, part.number)
+    return _Unknown(dx, px)
+
+
+def _answers(grouped: GroupedBatch) -> pa.RecordBatch:
+    numbers = map(pa.array, (grouped.outcome, grouped.severity, grouped.reason))
+    columns = [grouped.case_id.cast(pa.string()), *numbers]
+    return pa.RecordBatch.from_arrays(columns, schema=_ANSWERS)
+
+
+def _answers_file(work: str, number: int) -> Path:
+    return Path(work) / f"answers-{number:05d}.arrow"
+
+
+@dataclass(frozen=True)
+class _Writing:
+    scheme: Scheme
+    work: str
     duplicates: npt.NDArray[np.uint64]
     folder: str | None
 
 
 @dataclass(frozen=True)
-class _Grouped:
+class _Written:
     counts: dict[str, int]
     batches: tuple[pa.RecordBatch, ...]
 
 
-def _group_part(shared: _Grouping, part: Part) -> _Grouped:
-    """Group a part; write it, or hand back its batches where the output is one file."""
+def _write_part(shared: _Writing, number: int) -> _Written:
+    """Write a part's answers, or hand back its batches where the output is one file."""
     counts: Counter[str] = Counter()
     batches: list[pa.RecordBatch] = []
+    path = _answers_file(shared.work, number)
 
     def results() -> Iterator[pa.RecordBatch]:
-        for batch in read_part(shared.source, part):
-            grouped = group_batch(batch, shared.scheme, shared.duplicates)
-            counts.update(grouped.counts())
-            yield grouped.table()
+        with pa.memory_map(str(path)) as file:
+            reader = pa.ipc.open_file(file)
+            for i in range(reader.num_record_batches):
+                case_id, *answers = reader.get_batch(i).columns
+                outcome, severity, reason = (a.to_numpy().copy() for a in answers)
+                grouped = GroupedBatch(shared.scheme, case_id, outcome, severity, reason, 0, 0)
+                grouped.mark_duplicates(shared.duplicates)
+                counts.update(grouped.counts())
+                yield grouped.table()
 
     if shared.folder is None:
         batches.extend(results())
     else:
-        with ParquetFile(Path(shared.folder) / part_name(part.number), _SCHEMA) as file:
+        with ParquetFile(Path(shared.folder) / part_name(number), _WRITTEN) as file:
             for batch in results():
                 file.write(batch)
-    return _Grouped(dict(counts), tuple(batches))
-
-
-_SCHEMA = pa.schema(
-    [
-        (f.name, f.type if f.name == "case_id" else pa.dictionary(pa.int32(), pa.string()))
-        for f in RESULT_SCHEMA
-    ]
-)
+    path.unlink()
+    return _Written(dict(counts), tuple(batches))
 
 
 def group_files(
@@ -90,37 +144,28 @@ def group_files(
     as_file = out.suffix == ".parquet"
     _check_replaceable(out, as_file)
     work = _work_folder(out)
-    counts: Counter[str] = Counter(
-        dict.fromkeys(("grouped", "ambiguous", "ungrouped", "invalid"), 0)
-    )
+    counts: Counter[str] = Counter(dict.fromkeys(STATUS, 0))
     try:
-        duplicates = find_duplicates(source, runner, work)
+        for unknown in runner.map(_group_part, _Grouping(source, scheme, str(work)), source.parts):
+            counts.update(unknown_dx=unknown.dx, unknown_px=unknown.px)
+        numbers = [part.number for part in source.parts]
+        duplicates = duplicates_among(numbers, runner, work)
         target = work / "out.parquet" if as_file else work / "out"
         if not as_file:
             target.mkdir()
-        shared = _Grouping(source, scheme, duplicates, None if as_file else str(target))
-        results = runner.map(_group_part, shared, source.parts)
-        if as_file:
-            with ParquetFile(target, _SCHEMA) as file:
-                for result in results:
-                    for batch in result.batches:
-                        file.write(batch)
-                    _tell(counts, result.counts, progress)
-        else:
-            for result in results:
-                _tell(counts, result.counts, progress)
+        writing = _Writing(scheme, str(work), duplicates, None if as_file else str(target))
+        with ParquetFile(target, _WRITTEN) if as_file else nullcontext() as file:
+            for written in runner.map(_write_part, writing, numbers):
+                for batch in written.batches:
+                    assert file is not None
+                    file.write(batch)
+                counts.update(written.counts)
+                if progress is not None:
+                    progress(sum(written.counts.get(s, 0) for s in STATUS))
         _replace(target, out, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return dict(counts)
-
-
-def _tell(total: Counter[str], counts: dict[str, int], progress: Progress | None) -> None:
-    total.update(counts)
-    if progress is not None:
-        progress(
-            sum(counts[s] for s in ("grouped", "ambiguous", "ungrouped", "invalid") if s in counts)
-        )
 
 
 def _check_replaceable(out: Path, as_file: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,18 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grouper.cases import Column, check_columns, wanted_for_grouping
+from grouper.codelists import build_index, read_codes, text_buffers
 from grouper.kernels.arrays import readonly
-from grouper.kernels.codes import CodeIndex, fill_slots, look_up
+from grouper.kernels.codes import CodeIndex
 from grouper.kernels.grouping import CaseArrays, SchemeArrays, group_cases
 from grouper.kernels.ids import hash_strings, mark
-from grouper.kernels.layout import BLANK, MISSING, UNKNOWN, Reason
+from grouper.kernels.layout import MISSING, NO_ANSWER, Reason
 from grouper.scheme import Scheme
-from grouper.scheme.codes import PREFIX_MARK
-from grouper.scheme.compile import CodeTable
 
 Int32Array = npt.NDArray[np.int32]
 UInt64Array = npt.NDArray[np.uint64]
-Bounds = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 STATUS: Final = ("grouped", "ambiguous", "ungrouped", "invalid")
 GROUPED, AMBIGUOUS, UNGROUPED, INVALID = range(4)
@@ -56,7 +53,20 @@ class GroupedBatch:
     unknown_dx: int
     unknown_px: int
 
-    @functools.cached_property
+    def mark_duplicates(self, duplicates: UInt64Array) -> None:
+        """Make every case invalid whose id is among these (`duplicates.find_duplicates`)."""
+        if not len(duplicates):
+            return
+        first, second = id_hashes(self.case_id)
+        reason = np.zeros_like(self.reason)
+        mark(readonly(first), readonly(second), readonly(duplicates), reason, Reason.DUPLICATE_ID)
+        # The hash of a null means nothing: a case without an id stays what it is.
+        repeated = (reason != 0) & (self.reason != Reason.NO_ID)
+        self.reason[repeated] = Reason.DUPLICATE_ID
+        self.outcome[repeated] = NO_ANSWER
+        self.severity[repeated] = 0
+
+    @property
     def status(self) -> npt.NDArray[np.int8]:
         """int8[n], positions in `STATUS`."""
         status = _answers(self.scheme).status[self.outcome]
@@ -139,7 +149,7 @@ def _load(scheme: Scheme) -> _Loaded:
             sites=readonly(compiled.sites),
             retry=readonly(np.array([compiled.retry_other_procedures], np.int32)),
         )
-        found = _Loaded(arrays, _index(compiled.dx), _index(compiled.px), _texts(scheme))
+        found = _Loaded(arrays, build_index(compiled.dx), build_index(compiled.px), _texts(scheme))
         if scheme.digest:
             _loaded[scheme.digest] = found
     return found
@@ -147,23 +157,6 @@ def _load(scheme: Scheme) -> _Loaded:
 
 def _answers(scheme: Scheme) -> _Answers:
     return _load(scheme).answers
-
-
-def _index(table: CodeTable) -> CodeIndex:
-    keys = [code.encode() for code in table.codes]
-    offsets = np.zeros(len(keys) + 1, np.int32)
-    offsets[1:] = np.cumsum([len(k) for k in keys])
-    data = np.frombuffer(b"".join(keys) or b"\0", np.uint8)
-    slots = np.zeros(1 << (2 * len(keys) + 1).bit_length(), np.int32)
-    fill_slots(readonly(data), readonly(offsets), slots)
-    lengths = {len(k) - 1 for k in keys if k.endswith(PREFIX_MARK.encode())}
-    return CodeIndex(
-        readonly(data),
-        readonly(offsets),
-        readonly(table.kind_of),
-        readonly(slots),
-        readonly(np.array(sorted(lengths, reverse=True), np.int32)),
-    )
 
 
 def _texts(scheme: Scheme) -> _Answers:
@@ -205,42 +198,39 @@ def group_batch(
     loaded = _load(scheme)
     compiled = scheme.compiled
     rows = batch.num_rows
-    dx, dx_offsets, dx_kind, unknown_dx = _codes(_column(batch, "dx"), rows, loaded.dx)
-    px, px_offsets, px_kind, unknown_px = _codes(_column(batch, "px"), rows, loaded.px)
+    dx = read_codes(_column(batch, "dx"), rows, loaded.dx)
+    px = read_codes(_column(batch, "px"), rows, loaded.px)
     cases = CaseArrays(
-        dx=readonly(dx),
-        dx_offsets=readonly(dx_offsets),
-        dx_kind=readonly(dx_kind),
-        dx_principal=readonly(compiled.dx.principal[dx_kind]),
-        dx_exclusion=readonly(compiled.exclusion[dx_kind]),
-        dx_complication=readonly(compiled.complication[dx_kind]),
-        px=readonly(px),
-        px_offsets=readonly(px_offsets),
-        px_kind=readonly(px_kind),
-        px_principal=readonly(compiled.px.principal[px_kind]),
+        dx=readonly(dx.positions),
+        dx_offsets=readonly(dx.offsets),
+        dx_kind=readonly(dx.kinds),
+        dx_principal=readonly(compiled.dx.principal[dx.kinds]),
+        dx_exclusion=readonly(compiled.exclusion[dx.kinds]),
+        dx_complication=readonly(compiled.complication[dx.kinds]),
+        px=readonly(px.positions),
+        px_offsets=readonly(px.offsets),
+        px_kind=readonly(px.kinds),
+        px_principal=readonly(compiled.px.principal[px.kinds]),
         numbers=readonly(_numbers(batch, scheme)),
     )
     case_id = batch.column("case_id")
-    reason = _id_reasons(case_id, duplicates)
+    reason = _id_reasons(case_id)
     outcome = np.empty(rows, np.int32)
     severity = np.empty(rows, np.int8)
     group_cases(loaded.arrays, cases, reason, outcome, severity)
-    return GroupedBatch(scheme, case_id, outcome, severity, reason, unknown_dx, unknown_px)
+    grouped = GroupedBatch(scheme, case_id, outcome, severity, reason, dx.unknown, px.unknown)
+    if duplicates is not None:
+        grouped.mark_duplicates(duplicates)
+    return grouped
 
 
 def id_hashes(case_id: pa.Array) -> tuple[UInt64Array, UInt64Array]:
     """Both hashes of each id; those of a null mean nothing."""
     if not (pa.types.is_string(case_id.type) or pa.types.is_large_string(case_id.type)):
         case_id = case_id.cast(pa.string())
-    rows = len(case_id)
-    first, second = np.empty(rows, np.uint64), np.empty(rows, np.uint64)
-    if rows:
-        wide = pa.types.is_large_string(case_id.type)
-        _, offsets, data = case_id.buffers()
-        dtype = np.int64 if wide else np.int32
-        bounds: Bounds = np.frombuffer(offsets, dtype)[case_id.offset : case_id.offset + rows + 1]
-        text = np.frombuffer(data, np.uint8) if data is not None and data.size else _NO_TEXT
-        hash_strings(text, bounds, first, second)
+    first, second = np.empty(len(case_id), np.uint64), np.empty(len(case_id), np.uint64)
+    text, bounds = text_buffers(case_id)
+    hash_strings(text, bounds, first, second)
     return first, second
 
 
@@ -251,13 +241,9 @@ def _column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
     return batch.column(position)
 
 
-def _id_reasons(case_id: pa.Array, duplicates: UInt64Array | None) -> npt.NDArray[np.int8]:
+def _id_reasons(case_id: pa.Array) -> npt.NDArray[np.int8]:
     reason = np.zeros(len(case_id), np.int8)
-    if duplicates is not None and len(duplicates):
-        first, second = id_hashes(case_id)
-        mark(readonly(first), readonly(second), readonly(duplicates), reason, Reason.DUPLICATE_ID)
     if case_id.null_count:
-        # The hash of a null means nothing, so this comes last.
         reason[_mask(case_id.is_null())] = Reason.NO_ID
     return reason
 
@@ -265,65 +251,6 @@ def _id_reasons(case_id: pa.Array, duplicates: UInt64Array | None) -> npt.NDArra
 def _mask(array: pa.Array) -> npt.NDArray[np.bool_]:
     mask: npt.NDArray[np.bool_] = array.to_numpy(zero_copy_only=False)
     return mask
-
-
-def _codes(
-    lists: pa.Array | None, rows: int, index: CodeIndex
-) -> tuple[Int32Array, Int32Array, Int32Array, int]:
-    """Lists of codes for the kernel: positions, offsets, kind of each dictionary entry."""
-    if lists is None:
-        return np.empty(0, np.int32), np.zeros(rows + 1, np.int32), np.zeros(1, np.int32), 0
-    if lists.null_count:
-        lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-        offsets = np.zeros(rows + 1, np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        values = lists.flatten()
-    else:
-        offsets = lists.offsets.to_numpy(zero_copy_only=False)
-        values = lists.values
-        if offsets[0] != 0 or offsets[-1] != len(values):
-            values = values.slice(offsets[0], offsets[-1] - offsets[0])
-            offsets = offsets - offsets[0]
-    if pa.types.is_null(values.type):
-        positions, kinds = np.zeros(len(values), np.int32), np.zeros(1, np.int32)
-        return positions, offsets.astype(np.int32), kinds, 0
-    if not pa.types.is_dictionary(values.type):
-        # Without a dictionary each code is looked up where it stands; the kinds are its positions.
-        kinds = _kinds(values, index)[:-1]
-        unknown = int(np.count_nonzero(kinds == UNKNOWN))
-        positions = kinds
-        kinds = np.arange(int(index.kinds.max(initial=UNKNOWN)) + 1, dtype=np.int32)
-        return positions, offsets.astype(np.int32), kinds, unknown
-    kinds = _kinds(values.dictionary, index)
-    positions = values.indices
-    if positions.null_count:
-        # A full dictionary of 8-bit positions has no room for one more.
-        positions = pc.fill_null(positions.cast(pa.int32()), len(kinds) - 1)
-    positions = positions.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    unknown = 0
-    if np.any(kinds == UNKNOWN):
-        unknown = int(np.count_nonzero(kinds[positions] == UNKNOWN))
-    return positions, offsets.astype(np.int32, copy=False), kinds, unknown
-
-
-def _kinds(strings: pa.Array, index: CodeIndex) -> Int32Array:
-    """The kind of each string, and of null behind them."""
-    if pa.types.is_large_string(strings.type):
-        dtype: type[np.signedinteger] = np.int64
-    else:
-        dtype = np.int32
-    _, offsets, data = strings.buffers()
-    kinds = np.full(len(strings) + 1, BLANK, np.int32)
-    if len(strings):
-        bounds = np.frombuffer(offsets, dtype)[strings.offset : strings.offset + len(strings) + 1]
-        text = np.frombuffer(data, np.uint8) if data is not None and data.size else _NO_TEXT
-        look_up(index, readonly(text), readonly(bounds), kinds[:-1])
-        if strings.null_count:
-            kinds[:-1][_mask(strings.is_null())] = BLANK
-    return kinds
-
-
-_NO_TEXT = np.frombuffer(b"\0", np.uint8)
 
 
 def _numbers(batch: pa.RecordBatch, scheme: Scheme) -> Int32Array:

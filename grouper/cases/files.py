@@ -248,7 +248,8 @@ def read_part(
     """The cases of a part as batches that hold the wanted columns under our names.
 
     Text and code columns of a Parquet file arrive as dictionaries, which differ from batch to
-    batch. A wanted column that the file lacks is left out.
+    batch; code columns of a CSV file stay texts like `A|B` (`split_codes`). A wanted column that
+    the file lacks is left out.
 
     Args:
         columns: only these of the source's columns.
@@ -333,11 +334,7 @@ def _read_csv(
         ),
     )
     for batch in reader:
-        arrays = [
-            split_codes(array) if source.wanted[name].kind is Kind.CODES else array
-            for name, array in zip(ours, batch.columns, strict=True)
-        ]
-        yield pa.RecordBatch.from_arrays(arrays, names=ours)
+        yield batch.rename_columns(ours)
 
 
 def split_codes(array: pa.Array) -> pa.Array:

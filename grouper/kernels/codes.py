@@ -1,7 +1,9 @@
 """Code strings to kinds: a hash table over UTF-8 bytes, probed linearly.
 
 Keys are the codes as a pack writes them. A key that ends in `%` is a prefix: a code that is no key
-itself has the kind of the longest prefix that matches it.
+itself has the kind of the longest prefix that matches it. A code is told by three words and its
+length: its bytes up to 24, of which almost every code has fewer; of a longer one the third word is
+a 64-bit hash of all bytes from the 17th on.
 """
 
 from __future__ import annotations
@@ -10,84 +12,136 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
 from numba import types
+from numba.extending import intrinsic
 
 from grouper.kernels.jit import inlined, kernel, ro, rw
 from grouper.kernels.layout import BLANK, UNKNOWN
+
+Bytes = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint64]
+Int32Array = npt.NDArray[np.int32]
+
+KEY_WORDS = 5
+"""Columns of the key table: three words, the length in bytes, the kind."""
 
 
 class CodeIndex(NamedTuple):
     """The hash table.
 
     Attributes:
-        data: uint8[], bytes of all keys one after the other.
-        offsets: int32[keys + 1], where each begins.
-        kinds: int32[keys].
+        keys: uint64[keys, 5].
         slots: int32[2**n], position of a key plus one; 0 is free.
         lengths: int32[], byte lengths of the prefixes (without `%`), longest first.
     """
 
-    data: npt.NDArray[np.uint8]
-    offsets: npt.NDArray[np.int32]
-    kinds: npt.NDArray[np.int32]
-    slots: npt.NDArray[np.int32]
-    lengths: npt.NDArray[np.int32]
+    keys: Words
+    slots: Int32Array
+    lengths: Int32Array
 
 
-_INDEX = types.NamedTuple(
-    [ro(types.uint8), ro(types.int32), ro(types.int32), ro(types.int32), ro(types.int32)],
-    CodeIndex,
+_INDEX = types.NamedTuple([ro(types.uint64, 2), ro(types.int32), ro(types.int32)], CodeIndex)
+_PERCENT = np.uint64(ord("%"))
+_SEPARATOR = np.uint8(ord("|"))
+_ODD_1 = np.uint64(0x9E3779B97F4A7C15)
+_ODD_2 = np.uint64(0xC2B2AE3D27D4EB4F)
+_ODD_3 = np.uint64(0x165667B19E3779F9)
+_KEEP = np.array([(1 << (8 * n)) - 1 for n in range(9)], np.uint64)
+_TAIL_START = np.uint64(0xCBF29CE484222325)
+_TAIL_PRIME = np.uint64(0x100000001B3)
+
+
+@intrinsic
+def _load(typing, text, at):  # type: ignore[no-untyped-def]  # numba's own protocol
+    """Eight bytes of the text from `at` as a little-endian word, wherever they begin."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        array = context.make_array(signature.args[0])(context, builder, value=arguments[0])
+        word = ir.IntType(64)
+        place = builder.gep(array.data, [arguments[1]])
+        return builder.load(builder.bitcast(place, word.as_pointer()), align=1, typ=word)
+
+    return types.uint64(text, types.int64), generate
+
+
+@inlined
+def _word(text, start, length):  # type: ignore[no-untyped-def]
+    """The first eight of `length` bytes as a word; none for a length below one."""
+    kept = max(min(length, 8), 0)
+    if start + 8 <= len(text):
+        return _load(text, start) & _KEEP[kept]
+    word = np.uint64(0)
+    for i in range(kept):
+        word |= np.uint64(text[start + i]) << np.uint64(8 * i)
+    return word
+
+
+@inlined
+def _tail(text, start, length, mark):  # type: ignore[no-untyped-def]
+    """The third word of a code; `mark` is a further byte behind it, or 0."""
+    if length + (mark != 0) <= 24:
+        word = _word(text, start + 16, length - 16)
+        if mark != 0 and length >= 16:
+            word |= mark << np.uint64(8 * (length - 16))
+        return word
+    state = _TAIL_START
+    for at in range(start + 16, start + length):
+        state = (state ^ np.uint64(text[at])) * _TAIL_PRIME
+    if mark != 0:
+        state = (state ^ mark) * _TAIL_PRIME
+    return state
+
+
+@inlined
+def _slot(one, two, three, length, size):  # type: ignore[no-untyped-def]
+    state = one * _ODD_1 ^ (two ^ np.uint64(length)) * _ODD_2 ^ three * _ODD_3
+    state = (state ^ (state >> np.uint64(32))) * _ODD_1
+    return np.int64((state >> np.uint64(32)) & np.uint64(size - 1))
+
+
+@inlined
+def _find(keys, slots, one, two, three, length):  # type: ignore[no-untyped-def]
+    """Kind of the key with these words and length, or -1."""
+    slot = _slot(one, two, three, length, len(slots))
+    while True:
+        key = np.int64(slots[slot]) - 1
+        if key < 0:
+            return np.int64(-1)
+        if (
+            keys[key, 0] == one
+            and keys[key, 1] == two
+            and keys[key, 2] == three
+            and keys[key, 3] == np.uint64(length)
+        ):
+            return np.int64(keys[key, 4])
+        slot = (slot + 1) & (len(slots) - 1)
+
+
+@kernel(
+    types.void(
+        ro(types.uint8),
+        ro(types.int32),
+        ro(types.int32),
+        rw(types.uint64, 2),
+        rw(types.int32),
+    )
 )
-
-_FNV_START = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME = np.uint64(0x100000001B3)
-_PERCENT = np.uint8(ord("%"))
-
-
-@inlined
-def _step(state: np.uint64, byte: np.uint8) -> np.uint64:
-    return (state ^ np.uint64(byte)) * _FNV_PRIME
-
-
-@inlined
-def _slot(state, size):  # type: ignore[no-untyped-def]
-    # The low bits of this hash are its weakest; fold the high ones in.
-    return np.int64((state ^ (state >> np.uint64(29))) & np.uint64(size - 1))
-
-
-@kernel(types.void(ro(types.uint8), ro(types.int32), rw(types.int32)))
-def fill_slots(
-    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int32], slots: npt.NDArray[np.int32]
+def build_table(
+    text: Bytes, bounds: Int32Array, kinds: Int32Array, keys: Words, slots: Int32Array
 ) -> None:
-    """Enter all keys into the zeroed `slots`; there are more slots than keys."""
-    for key in range(len(offsets) - 1):
-        state = _FNV_START
-        for at in range(offsets[key], offsets[key + 1]):
-            state = _step(state, data[at])
-        slot = _slot(state, len(slots))
+    """Fill `keys` (uint64[n, 5]) and the zeroed `slots`, of which there are more than keys."""
+    for key in range(len(kinds)):
+        start, end = np.int64(bounds[key]), np.int64(bounds[key + 1])
+        n = end - start
+        one, two = _word(text, start, n), _word(text, start + 8, n - 8)
+        three = _tail(text, start, n, np.uint64(0))
+        keys[key, 0], keys[key, 1], keys[key, 2] = one, two, three
+        keys[key, 3], keys[key, 4] = np.uint64(n), np.uint64(kinds[key])
+        slot = _slot(one, two, three, n, len(slots))
         while slots[slot] != 0:
             slot = (slot + 1) & (len(slots) - 1)
         slots[slot] = key + 1
-
-
-@inlined
-def _find(index, state, text, start, length, mark):  # type: ignore[no-untyped-def]
-    """Position of the key that equals `text[start:start+length]` (plus `%`, if `mark`), or -1."""
-    slot = _slot(state, len(index.slots))
-    while True:
-        key = index.slots[slot] - 1
-        if key < 0:
-            return -1
-        begin = index.offsets[key]
-        if index.offsets[key + 1] - begin == length + mark:
-            same = mark == 0 or index.data[begin + length] == _PERCENT
-            at = 0
-            while same and at < length:
-                same = index.data[begin + at] == text[start + at]
-                at += 1
-            if same:
-                return key
-        slot = (slot + 1) & (len(index.slots) - 1)
 
 
 @inlined
@@ -106,26 +160,31 @@ def _is_blank(text, start, end):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def kind_of(index, text, start, end):  # type: ignore[no-untyped-def]
-    """The kind of the code `text[start:end]`."""
-    state = _FNV_START
-    for at in range(start, end):
-        state = _step(state, text[at])
-    key = _find(index, state, text, start, end - start, 0)
-    if key >= 0:
-        return index.kinds[key]
+def _unlisted(keys, slots, lengths, text, start, end):  # type: ignore[no-untyped-def]
+    """The kind of a code that is no key: of a blank, of its longest prefix, or unknown."""
     if _is_blank(text, start, end):
-        return BLANK
-    for i in range(len(index.lengths)):
-        length = index.lengths[i]
-        if length <= end - start:
-            state = _FNV_START
-            for at in range(start, start + length):
-                state = _step(state, text[at])
-            key = _find(index, _step(state, _PERCENT), text, start, length, 1)
-            if key >= 0:
-                return index.kinds[key]
-    return UNKNOWN
+        return np.int64(BLANK)
+    for i in range(len(lengths)):
+        n = np.int64(lengths[i])
+        if n <= end - start:
+            one, two = _word(text, start, n), _word(text, start + 8, n - 8)
+            if n < 8:
+                one |= _PERCENT << np.uint64(8 * n)
+            elif n < 16:
+                two |= _PERCENT << np.uint64(8 * (n - 8))
+            three = _tail(text, start, n, _PERCENT)
+            kind = _find(keys, slots, one, two, three, n + 1)
+            if kind >= 0:
+                return kind
+    return np.int64(UNKNOWN)
+
+
+@inlined
+def _listed(keys, slots, text, start, end):  # type: ignore[no-untyped-def]
+    """The kind of a code that is a key, or -1."""
+    n = end - start
+    one, two = _word(text, start, n), _word(text, start + 8, n - 8)
+    return _find(keys, slots, one, two, _tail(text, start, n, np.uint64(0)), n)
 
 
 @kernel(
@@ -134,13 +193,68 @@ def kind_of(index, text, start, end):  # type: ignore[no-untyped-def]
 )
 def look_up(
     index: CodeIndex,
-    text: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int32] | npt.NDArray[np.int64],
-    kinds: npt.NDArray[np.int32],
+    text: Bytes,
+    bounds: Int32Array | npt.NDArray[np.int64],
+    found: Int32Array,
 ) -> None:
-    """Write the kind of each string; `offsets` has one entry more than `kinds`.
+    """Write the kind of each string.
 
     Nulls are not seen here: the caller sets their kind to `BLANK`.
+
+    Args:
+        text: all strings one after the other.
+        bounds: where each string begins; one entry more than `found`.
+        found: int32[n], out.
     """
-    for i in range(len(kinds)):
-        kinds[i] = kind_of(index, text, np.int64(offsets[i]), np.int64(offsets[i + 1]))
+    keys, slots, lengths = index
+    for i in range(len(found)):
+        start, end = np.int64(bounds[i]), np.int64(bounds[i + 1])
+        kind = _listed(keys, slots, text, start, end)
+        if kind < 0:
+            kind = _unlisted(keys, slots, lengths, text, start, end)
+        found[i] = kind
+
+
+@kernel(
+    types.int64(
+        _INDEX,
+        ro(types.uint8),
+        ro(types.int32),
+        rw(types.int32),
+        rw(types.int32),
+    )
+)
+def look_up_joined(
+    index: CodeIndex,
+    text: Bytes,
+    bounds: Int32Array,
+    found: Int32Array,
+    ends: Int32Array,
+) -> int:
+    """Write the kinds of the codes in strings like `A|B|C`, case after case.
+
+    Args:
+        found: int32[], out; room for one code more than there are bytes in the strings.
+        ends: int32[n + 1], out: where the codes of each string begin in `found`.
+
+    Returns:
+        The number of codes. An empty string has none.
+    """
+    keys, slots, lengths = index
+    codes = np.int64(0)
+    ends[0] = 0
+    for i in range(len(bounds) - 1):
+        start, end = np.int64(bounds[i]), np.int64(bounds[i + 1])
+        at = start
+        while at < end or (at == end and at > start and text[at - 1] == _SEPARATOR):
+            stop = at
+            while stop < end and text[stop] != _SEPARATOR:
+                stop += 1
+            kind = _listed(keys, slots, text, at, stop)
+            if kind < 0:
+                kind = _unlisted(keys, slots, lengths, text, at, stop)
+            found[codes] = kind
+            codes += 1
+            at = stop + 1
+        ends[i + 1] = codes
+    return codes

@@ -89,5 +89,5 @@ def kernel(*signatures: types.Type) -> Callable[[F], F]:
 
 def inlined(function: F) -> F:
     """A small function that kernels call; it is compiled as a part of each of them."""
-    result: F = numba.njit(nogil=True, error_model="numpy")(function)
+    result: F = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
     return result

@@ -12,8 +12,8 @@ terms      uint64 (rules, 12): four limbs each of A, C, B
 =========  =====================================================================
 
 A rule with FIXED >= 0 gives these points; else they are ``(cost * A + C) * F / B`` rounded half-up
-once, at most CAP where CAP >= 0. F is the case's own factor, 1 where ``factors`` is empty. All
-points are integers of 1e-8, all money is in fen.
+once, at most CAP × F where CAP >= 0. F is the case's own factor in 1e-8 (B then holds the 1e8), 1
+where ``factors`` is empty. All points are integers of 1e-8, all money is in fen.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ NO_RULE = -1
 """Class of a case whose cell is negative: it has no points."""
 
 _VALUE_DIVISOR = np.uint64(10**14)  # 1e-8 points times 1e-8 yuan, in fen
+_SCALE = np.uint64(10**8)
 _LOW32 = np.int64(0xFFFFFFFF)
 
 
@@ -106,8 +107,13 @@ def case_points(
         if not fits:
             return i
         points[i] = np.int64(quotient)
-        if bounds[found, CAP] >= 0 and points[i] > bounds[found, CAP]:
-            points[i] = bounds[found, CAP]
+        cap = bounds[found, CAP]
+        if cap >= 0 and with_factor:
+            cap, fits = half_up_product(cap, factors[i], _SCALE)
+            if not fits:
+                continue
+        if cap >= 0 and points[i] > cap:
+            points[i] = cap
     return -1
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from grouper.cases import COLUMNS, CaseSource, open_cases, read_part
+from grouper.cases import COLUMNS, CaseSource, open_cases, read_part, split_codes
 from grouper.cases import files as case_files
 from grouper.errors import CaseTableError
 
@@ -26,7 +26,15 @@ WANTED = tuple(COLUMNS[n] for n in ("case_id", "dx", "px", "age", "sex", "dept")
 
 
 def cases_of(source: CaseSource) -> list[dict[str, object]]:
-    return [row for part in source.parts for b in read_part(source, part) for row in b.to_pylist()]
+    rows: list[dict[str, object]] = []
+    for part in source.parts:
+        for batch in read_part(source, part):
+            for name in {"dx", "px"} & set(batch.schema.names):
+                if pa.types.is_string(batch.schema.field(name).type):
+                    place = batch.schema.get_field_index(name)
+                    batch = batch.set_column(place, name, split_codes(batch.column(name)))
+            rows.extend(batch.to_pylist())
+    return rows
 
 
 def write_ipc(table: pa.Table, path: Path, *, stream: bool = False) -> None:

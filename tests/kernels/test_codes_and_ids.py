@@ -7,13 +7,17 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouper.grouping import _index, _kinds, id_hashes
+from grouper.codelists import build_index, kinds_of, read_codes
+from grouper.grouping import id_hashes
 from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark, scatter
 from grouper.kernels.layout import BLANK, UNKNOWN
 from grouper.scheme.compile import CodeTable
 
-LETTERS = st.text(alphabet="I21.9x%\u3000 术", max_size=6)
+LETTERS = st.one_of(
+    st.text(alphabet="I21.9x%\u3000 术", max_size=6),
+    st.text(alphabet="I%术", min_size=20, max_size=30),
+)
 
 
 @given(
@@ -42,9 +46,22 @@ def test_kind_of_a_code(
                 return written[code[:length] + "%"]
         return UNKNOWN
 
+    index = build_index(table)
     strings = pa.array(codes, pa.large_string() if large else pa.string()).slice(cut)
-    found = _kinds(strings, _index(table)).tolist()
+    found = kinds_of(strings, index).tolist()
     assert found == [twin(code) for code in codes[cut:]] + [BLANK]
+
+    joined = pa.array([None, "|".join(code or "" for code in codes), ""], pa.string())
+    lists = read_codes(joined, 3, index)
+    assert (
+        lists.kinds[lists.positions].tolist()
+        == [twin(code or "") for code in codes or [""]][: int(lists.offsets[2])]
+    )
+    assert lists.offsets.tolist() == [
+        0,
+        0,
+        *[max(len(codes), 1) if any(codes[:1]) or len(codes) > 1 else 0] * 2,
+    ]
 
 
 @given(ids=st.lists(st.text(max_size=20), max_size=30), bits=st.integers(1, 6))
