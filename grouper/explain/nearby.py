@@ -13,7 +13,7 @@ from grouper.scheme import rules
 
 if TYPE_CHECKING:
     from grouper.explain.walk import Answer, Facts
-    from grouper.scheme.pack import Adrg, Drg
+    from grouper.scheme.model import Adrg, Drg
 
 
 class _Proposal(NamedTuple):

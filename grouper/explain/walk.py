@@ -23,7 +23,7 @@ from grouper.explain.model import (
 from grouper.explain.nearby import runners_up
 from grouper.scheme import Scheme, rules
 from grouper.scheme.codes import PREFIX_MARK, CodeMap, code_map
-from grouper.scheme.pack import Adrg, Drg, Mdc
+from grouper.scheme.model import Adrg, Drg, Mdc
 from grouper.scheme.rules import Rule, compares
 
 NOTHING: frozenset[str] = frozenset()

@@ -18,7 +18,7 @@ from grouper.kernels.layout import BLANK, NO_EXCLUSION, NO_LEVEL, PLAIN, UNKNOWN
 from grouper.scheme import rules
 from grouper.scheme.codes import PREFIX_MARK, CodeMap, code_map
 from grouper.scheme.graph import MAX_ROOTS, Decisions, Names, build_decisions
-from grouper.scheme.pack import Pack
+from grouper.scheme.model import Pack
 
 Int32Array = npt.NDArray[np.int32]
 

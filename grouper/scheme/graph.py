@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from grouper.kernels.layout import COMPARISONS, NO_ANSWER, Op
 from grouper.scheme import rules
-from grouper.scheme.pack import Pack
+from grouper.scheme.model import Pack
 from grouper.scheme.rules import Rule, compares
 
 # Beyond this many pairs the root table would leave the processor's caches; the test of the

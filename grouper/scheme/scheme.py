@@ -18,9 +18,8 @@ import numpy.typing as npt
 from grouper.cachedir import cache_root, source_digest, writable_folder
 from grouper.errors import PackError
 from grouper.scheme.compile import Compiled, compile_pack
-from grouper.scheme.pack import FILES, Pack, Weight, read_pack
-
-BUILTIN = Path(__file__).parent / "builtin"
+from grouper.scheme.layers import digest_of, pack_folder, read_layers
+from grouper.scheme.pack import Pack, Weight, parse_layers, read_pack
 
 
 @dataclass(frozen=True)
@@ -75,26 +74,6 @@ class Scheme:
         return {k: v for k, v in self.__dict__.items() if k not in derived}
 
 
-def builtin_names() -> tuple[str, ...]:
-    """Names of the packs that ship with the package."""
-    if not BUILTIN.is_dir():
-        return ()
-    return tuple(sorted(p.name for p in BUILTIN.iterdir() if (p / "scheme.toml").is_file()))
-
-
-def pack_folder(name: str | Path) -> Path:
-    """The folder of a pack named by folder or by built-in name."""
-    path = Path(name)
-    if path.is_dir():
-        return path
-    if str(name) in builtin_names():
-        return BUILTIN / str(name)
-    raise PackError(
-        f"no scheme pack {str(name)!r}",
-        hint=f"name a folder, or one of the built-in packs: {', '.join(builtin_names())}",
-    )
-
-
 def load_scheme(name: str | Path) -> Scheme:
     """Load a scheme pack, compiled; the compiled form is kept in the cache folder.
 
@@ -108,15 +87,13 @@ def load_scheme(name: str | Path) -> Scheme:
     'chs-core'
     """
     folder = pack_folder(name)
-    stamp = _stamp(folder)
-    if stamp is not None:
-        cached = _read_cache(stamp, folder)
-        if cached is not None:
-            return cached
-    pack = read_pack(folder)
-    scheme = from_pack(pack)
-    if stamp is not None and _stamp(folder) == stamp:
-        _write_cache(stamp, scheme)
+    layers = read_layers(folder)
+    stamp = hashlib.sha256((_engine_digest() + digest_of(layers)).encode()).hexdigest()
+    cached = _read_cache(stamp, folder)
+    if cached is not None:
+        return cached
+    scheme = from_pack(parse_layers(layers))
+    _write_cache(stamp, scheme)
     return scheme
 
 
@@ -147,21 +124,6 @@ def from_pack(pack: Pack) -> Scheme:
 def _engine_digest() -> str:
     here = Path(__file__).parent
     return source_digest([*here.glob("*.py"), here.parent / "kernels" / "layout.py"])
-
-
-def _stamp(folder: Path) -> str | None:
-    """A name for the pack's present content; None where a file cannot be read."""
-    digest = hashlib.sha256(_engine_digest().encode())
-    for name in FILES:
-        try:
-            data = (folder / name).read_bytes()
-        except FileNotFoundError:
-            data = b"absent"
-        except OSError:
-            return None
-        digest.update(f"{name}\0{len(data)}\0".encode())
-        digest.update(data)
-    return digest.hexdigest()
 
 
 def _read_cache(stamp: str, folder: Path) -> Scheme | None:

@@ -13,7 +13,8 @@ from grouper.cases import Kind
 from grouper.errors import PackError
 from grouper.grouping import columns_for
 from grouper.scheme import compile as compiler
-from grouper.scheme import from_pack, load_scheme, pack, rules
+from grouper.scheme import from_pack, identity, layers, load_scheme, overlay, pack, rules, tables
+from grouper.scheme import groups as groups_file
 from grouper.scheme.pack import read_pack
 from tests.scheme import builder
 from tests.scheme.builder import SMALL, TOML
@@ -349,7 +350,7 @@ def test_too_many_exclusion_lists() -> None:
 
 def test_every_error_says_what_to_do() -> None:
     """A PackError without a hint leaves the user alone with it."""
-    for module in (pack, compiler):
+    for module in (pack, compiler, groups_file, identity, layers, overlay, tables):
         for call in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "PackError":
                 assert "hint" in {k.arg for k in call.keywords}, f"{module.__name__}:{call.lineno}"
