@@ -18,8 +18,10 @@ from grouper.synth.catalogue import Int32Array
 from grouper.synth.paths import NO_CODE, Path
 from grouper.synth.recipes import Kitchen, Recipes, join
 
-# Candidates for a path at a time, and with how many recipes it is content before a later round.
-_ROUNDS: Final = ((40, 0), (200, 10), (1500, 3))
+# Rounds: candidates for a path, with how many recipes it is left out of the round, and how much the
+# first codes of a pool are preferred, since a few diagnoses make up most of a ward's cases. What
+# the usual codes do not reach, the later rounds look for among all.
+_ROUNDS: Final = ((40, 1, 2.4), (200, 11, 1.5), (2000, 4, 1.0))
 _MOST: Final = 96
 _AT_ONCE: Final = 1 << 17
 
@@ -41,14 +43,13 @@ def proven(
     target = np.array([number.get(path.drg, -1) for path in paths], np.int32)
     kept: list[Recipes] = []
     found = np.zeros(len(paths), np.int64)
-    for tries, content in _ROUNDS:
-        wanting = np.flatnonzero(found <= content) if content else np.arange(len(paths))
+    for tries, enough, skew in _ROUNDS:
+        wanting = np.flatnonzero(found < enough)
         per_batch = max(1, _AT_ONCE // tries)
         for first in range(0, len(wanting), per_batch):
             chosen = np.repeat(wanting[first : first + per_batch], tries).astype(np.int32)
-            recipes = _reaching(
-                kitchen.candidates(chosen, rng), ward, scheme, target, departments, rng
-            )
+            drawn = kitchen.candidates(chosen, rng, skew=skew)
+            recipes = _reaching(drawn, ward, scheme, target, departments, rng)
             kept.append(recipes)
             found += np.bincount(recipes.path, minlength=len(paths))
     recipes = join(kept)
