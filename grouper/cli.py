@@ -194,10 +194,11 @@ def _unavailable(entry: EntryPoint, error: ImportError) -> Callable[..., None]:
 
 def main() -> None:
     """Entry point of the `grouper` command."""
-    from grouper import cli_scheme, cli_settlement
+    from grouper import cli_scheme, cli_settlement, cli_synth
 
     cli_scheme.register(app)
     cli_settlement.register(app)
+    cli_synth.register(app)
     _mount_commands()
     try:
         app()

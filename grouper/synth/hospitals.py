@@ -56,7 +56,7 @@ def make_hospitals(
     """Hospitals of three levels over the cities, each city with its share of every level."""
     names = tuple(_CITIES[i] if i < len(_CITIES) else f"City {i + 1}" for i in range(cities))
     levels = rng.permutation(_levels(count))
-    raw = np.exp(0.5 * rng.standard_normal(count))
+    raw = np.exp(0.4 * rng.standard_normal(count))
     place = np.zeros(count, np.int64)
     size = np.zeros(count)
     turn = 0

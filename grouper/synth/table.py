@@ -31,7 +31,8 @@ _NAMES: Final = (
     "other_funds", "separate_items",
 )  # fmt: skip
 _MONEY: Final = _NAMES[-7:]
-_UNIQUE: Final = ("case_id", "person_id")
+# Nearly as many values as rows: a dictionary would only be abandoned half way.
+_PLAIN: Final = ("case_id", "person_id", *_MONEY)
 _ID_DIGITS: Final = 9
 # Some exporters leave out the compliant cost where it equals the total.
 _COMPLIANT_LEFT_OUT: Final = 0.01
@@ -134,7 +135,7 @@ class PartWriter:
             paths = [
                 f"{field.name}.list.element" if field.type == CODES else field.name
                 for field in self._columns
-                if field.name not in _UNIQUE
+                if field.name not in _PLAIN
             ]
             self._writer = pq.ParquetWriter(
                 path,
