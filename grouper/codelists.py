@@ -48,7 +48,7 @@ def build_index(table: CodeTable) -> CodeIndex:
     text, bounds = text_buffers(pa.array(table.codes, pa.string()))
     keys = np.empty((len(table.codes), KEY_WORDS), np.uint64)
     slots = np.zeros(1 << (2 * len(table.codes) + 1).bit_length(), np.int32)
-    build_table(text, bounds, readonly(table.kind_of), keys, slots)
+    build_table(text, bounds.astype(np.int32), readonly(table.kind_of), keys, slots)
     prefixes = {len(c.encode()) - 1 for c in table.codes if c.endswith(PREFIX_MARK)}
     lengths = np.array(sorted(prefixes, reverse=True), np.int32)
     return CodeIndex(readonly(keys), readonly(slots), readonly(lengths))

@@ -241,7 +241,7 @@ def look_up_joined(
         The number of codes. An empty string has none.
     """
     keys, slots, lengths = index
-    codes = np.int64(0)
+    codes = 0
     ends[0] = 0
     for i in range(len(bounds) - 1):
         start, end = np.int64(bounds[i]), np.int64(bounds[i + 1])
