@@ -10,8 +10,10 @@ yuan      fen; always shown in yuan with two places
 points    points, two places; ``points4`` four places
 value     yuan per point, four places
 coef      a coefficient, four places
+exact     a number in text, shown with separators and all its places
 ratio     a plain ratio, two places
 pct       a share, shown in percent
+shown     a number that is text already, right aligned
 bool      yes or no
 level     hospital level
 hospital  position in the index of hospitals: name and link
@@ -79,6 +81,7 @@ COLUMNS: Final[dict[str, Shown]] = {
     "points": Shown("points", "点数", "Points", summed=True),
     "value": Shown("money", "点数价值", "Value", summed=True),
     "gain": Shown("money", "盈亏", "Gain", summed=True),
+    "relative": Shown("money", "相对盈亏", "Relative gain", summed=True),
     "rate": Shown("pct", "支付率", "Payment rate"),
     "case_cost": Shown("yuan", "总费用(元)", "Total cost (CNY)", summed=True),
     "case_value": Shown("yuan", "点数价值(元)", "Value (CNY)", summed=True),
@@ -104,27 +107,27 @@ COLUMNS: Final[dict[str, Shown]] = {
     "already_paid": Shown("yuan", "已付", "Already paid", summed=True),
     "due": Shown("yuan", "应补(退)", "Due", summed=True),
     "indicator": Shown("word:column", "指标", "Indicator"),
-    "here": Shown("text", "本机构", "This hospital"),
-    "median": Shown("text", "同级中位数", "Median of level"),
-    "region_value": Shown("text", "全区域", "Region"),
-    "rank": Shown("text", "同级名次", "Rank in level"),
+    "here": Shown("shown", "本机构", "This hospital"),
+    "median": Shown("shown", "同级中位数", "Median of level"),
+    "region_value": Shown("shown", "全区域", "Region"),
+    "rank": Shown("shown", "同级名次", "Rank in level"),
     "field": Shown("code", "字段", "Field"),
     "bad_value": Shown("text", "值", "Value"),
     "message": Shown("text", "说明", "Message"),
     "check": Shown("word:check", "恒等式", "Equation"),
     "of": Shown("text", "范围", "Of"),
-    "left": Shown("text", "左边", "Left side"),
-    "right": Shown("text", "右边", "Right side"),
+    "left": Shown("exact", "左边", "Left side"),
+    "right": Shown("exact", "右边", "Right side"),
     "holds": Shown("bool", "成立", "Holds"),
     "stage": Shown("code", "阶段", "Stage"),
     "name": Shown("code", "名称", "Name"),
-    "count": Shown("text", "数量", "Count"),
+    "count": Shown("shown", "数量", "Count"),
     "digest": Shown("code", "SHA-256", "SHA-256"),
     "key": Shown("code", "参数", "Key"),
     "key_value": Shown("text", "取值", "Value"),
     "warning": Shown("word:warning", "提示", "Note"),
-    "year_amount": Shown("text", "年度(元)", "Year (CNY)"),
-    "months_amount": Shown("text", "月度之和(元)", "Sum of months (CNY)"),
-    "difference": Shown("text", "差额(元)", "Difference (CNY)"),
+    "year_amount": Shown("exact", "年度(元)", "Year (CNY)"),
+    "months_amount": Shown("exact", "月度之和(元)", "Sum of months (CNY)"),
+    "difference": Shown("exact", "差额(元)", "Difference (CNY)"),
 }
 """Column → how it is shown."""

@@ -9,10 +9,11 @@ from typing import Any
 from grouper.report.facts import BINS
 from grouper.report.hospital_page import extreme_cases
 from grouper.report.region_pages import Page
-from grouper.report.view import Row, View, fen, number, table
+from grouper.report.view import Row, View, fen, number, relative, table
 
 _HOSPITAL_COLUMNS = (
-    "hospital level cases mean_cost to_mean high_share low_share points cost value gain rate"
+    "hospital level cases mean_cost to_mean high_share low_share points cost value gain relative "
+    "rate"
 )
 _BENCHMARK_COLUMNS = (
     "level cases mean_cost cv coefficient level_mean low_below high_above inversion"
@@ -58,7 +59,7 @@ class DrgPages:
             "bins": BINS,
             "histogram": self.histograms[drg.code],
             "tables": {
-                "benchmark": table(_BENCHMARK_COLUMNS, _levels(known, statistics)),
+                "benchmark": table(_BENCHMARK_COLUMNS, _levels(known, statistics), total=False),
                 "hospitals": table(_HOSPITAL_COLUMNS, self.hospitals[drg.code]),
                 "cases_loss": table(_CASE_COLUMNS, _without_drg(self.extremes["loss"][drg.code])),
                 "cases_gain": table(_CASE_COLUMNS, _without_drg(self.extremes["gain"][drg.code])),
@@ -106,7 +107,7 @@ class DrgPages:
                        round(sum(cost)::DOUBLE / sum(cases) / any_value(region_mean)::DOUBLE, 4),
                        coalesce(sum(cases) FILTER (class = 'high'), 0)::BIGINT,
                        coalesce(sum(cases) FILTER (class = 'low'), 0)::BIGINT,
-                       round(sum(points)::DOUBLE, 2), (sum(cost) * 100)::BIGINT,
+                       round(sum(points)::DOUBLE, 4), (sum(cost) * 100)::BIGINT,
                        (sum(value) * 100)::BIGINT, (sum(gain) * 100)::BIGINT
                 FROM cube LEFT JOIN means USING (drg)
                 GROUP BY drg, hospital_id ORDER BY drg, cases DESC, hospital_id
@@ -127,6 +128,7 @@ class DrgPages:
                     cost,
                     value,
                     gain,
+                    relative(self.view, cost, value),
                     value and cost and round(value / cost, 4),
                 ]
             )

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, Final
 
 from grouper.report.region_pages import REJECTED_SHOWN, Page, rejected_rows
-from grouper.report.view import INDICATORS, Hospital, Row, View, fen, number, share, table
+from grouper.report.view import INDICATORS, Hospital, Row, View, fen, number, relative, share, table
 
 MONTH_COLUMNS: Final = (
     "pool month cases st_points extra_points deducted_points gross cash audit_deduction "
@@ -19,8 +19,10 @@ CLEARING_COLUMNS: Final = (
     "cash already_paid due"
 )
 DRG_COLUMNS: Final = (
-    "drg cases mean_cost to_mean high_share low_share points cost value gain rate"
+    "drg cases mean_cost to_mean high_share low_share points cost value gain relative "
+    "rate"
 )
+_RELATIVE: Final = DRG_COLUMNS.split().index("relative")
 CASE_COLUMNS: Final = "case_id drg class month case_cost points case_value case_gain"
 CASES_SHOWN: Final = 20
 
@@ -120,7 +122,7 @@ class HospitalPages:
         for hospital, name, cases, cost, points, value, gain in self.view.facts.rows(
             """
             SELECT hospital_id, class, sum(cases)::BIGINT, (sum(cost) * 100)::BIGINT,
-                   round(sum(points)::DOUBLE, 2), (sum(value) * 100)::BIGINT,
+                   round(sum(points)::DOUBLE, 4), (sum(value) * 100)::BIGINT,
                    (sum(gain) * 100)::BIGINT
             FROM cube GROUP BY ALL ORDER BY 1, 3 DESC, 2
             """
@@ -131,7 +133,7 @@ class HospitalPages:
 
     @cached_property
     def drgs(self) -> dict[str, list[Row]]:
-        """Rows of `DRG_COLUMNS` by hospital, the largest loss first."""
+        """Rows of `DRG_COLUMNS` by hospital, the largest relative loss first."""
         rows: dict[str, list[Row]] = defaultdict(list)
         for (
             hospital,
@@ -150,10 +152,10 @@ class HospitalPages:
                    round(sum(cost)::DOUBLE / sum(cases) / any_value(region_mean)::DOUBLE, 4),
                    coalesce(sum(cases) FILTER (class = 'high'), 0)::BIGINT,
                    coalesce(sum(cases) FILTER (class = 'low'), 0)::BIGINT,
-                   round(sum(points)::DOUBLE, 2), (sum(cost) * 100)::BIGINT AS cost,
+                   round(sum(points)::DOUBLE, 4), (sum(cost) * 100)::BIGINT AS cost,
                    (sum(value) * 100)::BIGINT, (sum(gain) * 100)::BIGINT AS gain
             FROM cube LEFT JOIN means USING (drg)
-            GROUP BY hospital_id, drg ORDER BY hospital_id, gain, drg
+            GROUP BY hospital_id, drg ORDER BY hospital_id, drg
             """
         ):
             rows[hospital].append(
@@ -168,9 +170,12 @@ class HospitalPages:
                     cost,
                     value,
                     gain,
+                    relative(self.view, cost, value),
                     value and cost and round(value / cost, 4),
                 ]
             )
+        for mine in rows.values():
+            mine.sort(key=lambda row: (row[_RELATIVE] or 0, row[0]))
         return rows
 
     @cached_property

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import Any, Final
 
 from grouper.report.facts import UNGROUPED
-from grouper.report.view import Row, View, fen, number, share, table
+from grouper.report.view import Row, View, fen, number, relative, share, table
 
 Page = dict[str, Any]
 
@@ -16,10 +16,11 @@ REJECTED_SHOWN: Final = 2_000
 
 _HOSPITAL_COLUMNS = (
     "hospital level city cases group_rate cmi mean_cost cost_index high_share low_share "
-    "points cost value gain rate paid_m due_m"
+    "points cost value gain relative rate paid_m due_m"
 )
 _DRG_COLUMNS = (
-    "drg mdc cases hospitals weight mean_cost cv high_share low_share points cost value gain rate"
+    "drg mdc cases hospitals weight mean_cost cv high_share low_share points cost value gain relative "
+    "rate"
 )
 
 
@@ -46,7 +47,7 @@ def overview(view: View) -> Page:
             ),
             "budget": table("pool line month amount", _budget(view)),
             "classes": table("level class cases share cost value gain", _classes(view)),
-            "mdc": table("mdc mdc_name cases cost points value gain rate", _mdcs(view)),
+            "mdc": table("mdc mdc_name cases cost points value gain relative rate", _mdcs(view)),
             "hospitals": table(_HOSPITAL_COLUMNS, _hospitals(view)),
         },
     }
@@ -77,10 +78,11 @@ def drg_list(view: View) -> Page:
                 cv.get(drg.code) and round(cv[drg.code], 4),
                 sums["high_share"],
                 sums["low_share"],
-                round(sums["points"], 2),
+                round(sums["points"], 4),
                 sums["cost"],
                 sums["value"],
                 sums["gain"],
+                relative(view, sums["cost"], sums["value"]),
                 sums["rate"],
             ]
         )
@@ -223,7 +225,15 @@ def _mdcs(view: View) -> list[Row]:
         for i, key in enumerate(("cases", "cost", "points", "value", "gain")):
             mine[i] += drg.sums[key]
     return [
-        [mdc, names.get(mdc, ""), *mine[:2], round(mine[2], 2), *mine[3:], share(mine[3], mine[1])]
+        [
+            mdc,
+            names.get(mdc, ""),
+            *mine[:2],
+            round(mine[2], 4),
+            *mine[3:],
+            relative(view, mine[1], mine[3]),
+            share(mine[3], mine[1]),
+        ]
         for mdc, mine in sorted(sums.items())
     ]
 
@@ -242,8 +252,10 @@ def _hospitals(view: View) -> list[Row]:
                 sums["cases"],
                 *(sums[k] for k in ("group_rate", "cmi", "mean_cost", "cost_index")),
                 *(sums[k] for k in ("high_share", "low_share")),
-                round(sums["points"] or 0, 2),
-                *(sums[k] for k in ("cost", "value", "gain", "rate")),
+                round(sums["points"] or 0, 4),
+                *(sums[k] for k in ("cost", "value", "gain")),
+                relative(view, sums["cost"], sums["value"]),
+                sums["rate"],
                 paid.get(hospital.hospital_id, 0),
                 due.get(hospital.hospital_id, 0),
             ]

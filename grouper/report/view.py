@@ -156,6 +156,16 @@ def share(part: float | None, whole: float | None) -> float | None:
     return round(part / whole, 6) if whole and part is not None else None
 
 
+def relative(view: View, cost: int, value: int) -> int | None:
+    """Gain where all points were paid at the region's mean rate, in fen: it adds up to nothing.
+
+    A value of points that shares out the fund alone lies below the cost everywhere; this says who
+    gains from whom.
+    """
+    rate = view.region["value"] and view.region["cost"] / view.region["value"]
+    return round(value * rate - cost) if rate else None
+
+
 def fen(amount: Decimal | None) -> int | None:
     """A money column's value in fen."""
     return None if amount is None else int(amount * 100)

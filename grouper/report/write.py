@@ -1,0 +1,137 @@
+"""`grouper report`: RUN/report, made from the run folder alone."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from grouper.errors import OutputError
+from grouper.report import region_pages
+from grouper.report.drg_page import DrgPages
+from grouper.report.facts import UNGROUPED, Facts
+from grouper.report.hospital_page import HospitalPages
+from grouper.report.load import Run
+from grouper.report.site import Site
+from grouper.report.view import View
+from grouper.report.words import WORDS
+
+Advance = Callable[[int], None]
+"""Told how many more pages or workbooks are finished."""
+
+_NAV: Final = (
+    ("overview", "index.html"),
+    ("hospitals", "hospitals.html"),
+    ("drgs", "drgs.html"),
+    ("accounts", "accounts.html"),
+    ("rejected", "rejected.html"),
+)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a report consists of."""
+
+    folder: Path
+    pages: int
+    workbooks: int
+
+
+def write_report(
+    run: Run, *, workbooks: bool = True, advance: Advance = lambda _: None
+) -> Written:
+    """Write RUN/report: pages and workbooks; an earlier report is replaced when this one is whole.
+
+    Args:
+        run: a run that `load_run` has proved.
+        workbooks: whether to write the workbooks, too.
+        advance: told about finished files.
+
+    Raises:
+        RunError: the tables of the run contradict each other.
+        OutputError: the folder cannot be written.
+    """
+    final = run.folder / "report"
+    making = run.folder / f".report-{secrets.token_hex(4)}"
+    try:
+        making.mkdir()
+        view = View(Facts(run))
+        hospitals = HospitalPages(view)
+        site = _pages(view, hospitals, making, advance)
+        books = 0
+        if workbooks:
+            from grouper.report.workbooks import write_workbooks
+
+            books = write_workbooks(view, hospitals, making / "workbooks", advance)
+        if final.exists():
+            shutil.rmtree(final)
+        making.replace(final)
+    except OSError as error:
+        raise OutputError(
+            f"{final} cannot be written: {error.strerror or error}",
+            hint="check the folder's permissions and the free space",
+        ) from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return Written(final, site.pages, books)
+
+
+def page_index(view: View, *, linked: bool) -> dict[str, Any]:
+    """What columns of hospitals and DRGs point to.
+
+    Args:
+        view: the run's hospitals and DRGs.
+        linked: whether their pages stand beside.
+    """
+    return {
+        "linked": linked,
+        "hospitals": [[h.hospital_id, h.name, h.level, h.city, h.slug] for h in view.hospitals],
+        "drgs": [[d.code, d.name, d.mdc, d.slug] for d in view.drgs],
+    }
+
+
+def _pages(view: View, hospitals: HospitalPages, folder: Path, advance: Advance) -> Site:
+    manifest = view.run.manifest
+    shared = {
+        "nav": _NAV,
+        "year": manifest.year,
+        "run": manifest.run,
+        "scheme": manifest.scheme["id"],
+        "policy": manifest.policy["id"],
+        "engine": manifest.engine,
+    }
+    site = Site(folder, page_index(view, linked=True), shared)
+    for (here, name), made in zip(
+        _NAV,
+        (
+            region_pages.overview,
+            region_pages.hospital_list,
+            region_pages.drg_list,
+            region_pages.accounts,
+            region_pages.rejected,
+        ),
+        strict=True,
+    ):
+        template = "list" if here in {"hospitals", "drgs"} else here
+        site.page(name, template, made(view), title=WORDS[f"nav.{here}"][0], here=here)
+        advance(1)
+    for sub in ("hospitals", "drgs"):
+        (folder / sub).mkdir()
+    for i, hospital in enumerate(view.hospitals):
+        site.page(
+            f"hospitals/{hospital.slug}.html",
+            "hospital",
+            hospitals.page(i),
+            title=hospital.name,
+            here="hospitals",
+        )
+        advance(1)
+    drgs = DrgPages(view)
+    for i, drg in enumerate(view.drgs):
+        title = WORDS["ungrouped_cases"][0] if drg.code == UNGROUPED else f"{drg.code} {drg.name}"
+        site.page(f"drgs/{drg.slug}.html", "drg", drgs.page(i), title=title, here="drgs")
+        advance(1)
+    return site
