@@ -128,6 +128,7 @@ def _connect(workers: int, address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         ray.init(
+            address="local",  # never a cluster of somebody else on this machine
             num_cpus=max(1, workers),
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,
