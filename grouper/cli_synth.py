@@ -63,10 +63,8 @@ def synth(
 
 
 def _told(summary: RegionSummary) -> str:
-    lines = [
-        f"{summary.cases:,} cases ({summary.faulty:,} of them faulty)"
-        f" of {summary.hospitals:,} hospitals"
-    ]
+    faulty = f"{summary.faulty:,} of them faulty"
+    lines = [f"{summary.cases:,} cases ({faulty}) of {summary.hospitals:,} hospitals"]
     if summary.history_cases:
         lines.append(f"{summary.history_cases:,} cases of earlier years")
     if summary.reviews:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from grouper.synth.beside import COMPANIONS_EACH, LIGHT_EACH, PROFILES, Beside, bank_row, chapters
 from grouper.synth.catalogue import Catalogue, Int8Array, Int32Array
 from grouper.synth.paths import DISCHARGE_SHARES, NO_CODE, SLOTS, FloatArray, Numbers
-from grouper.synth.recipes import AGE_STEPS, NULL, PathTable, Recipes
+from grouper.synth.pathtable import PathTable
+from grouper.synth.recipes import AGE_STEPS, NULL, Recipes
 
 Rows = npt.NDArray[np.integer]
 

@@ -115,7 +115,7 @@ class Catalogue:
 
 def catalogue(pack: Pack) -> Catalogue:
     """Every code that the pack names, prefixes replaced by concrete codes."""
-    atoms = [atom for node in _rules(pack) for atom in rules.atoms(node)]
+    atoms = [atom for node in every_rule(pack) for atom in rules.atoms(node)]
     dx_sets, px_sets = _named(atoms, rules.DIAGNOSIS_LISTS), _named(atoms, _PROCEDURE_LISTS)
     px_sets |= {OPERATING_ROOM} & pack.sets.keys()
     families = {atom.family for atom in atoms if isinstance(atom, rules.Sites)}
@@ -154,7 +154,8 @@ def catalogue(pack: Pack) -> Catalogue:
 _PROCEDURE_LISTS = rules.LISTS - rules.DIAGNOSIS_LISTS
 
 
-def _rules(pack: Pack) -> Iterable[rules.Rule]:
+def every_rule(pack: Pack) -> Iterable[rules.Rule]:
+    """The rules of all nodes of a pack."""
     for mdc in pack.mdcs:
         yield mdc.when
         for adrg in mdc.adrgs:

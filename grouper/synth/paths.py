@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from grouper.scheme import rules
 from grouper.scheme.pack import Adrg, Drg, Mdc, Pack
-from grouper.synth.catalogue import OPERATING_ROOM, Catalogue, Int32Array
+from grouper.synth.catalogue import OPERATING_ROOM, Catalogue, Int32Array, every_rule
 from grouper.synth.demand import DISCHARGES, NOTHING, Demand, Range, both, demands
 from grouper.synth.medicine import (
     FIELDS,
@@ -38,7 +38,6 @@ STATES: Final = (0.60, 0.28, 0.12)
 """Shares of cases without complication, with a CC, and with an MCC."""
 
 _FREQUENT_BOOST: Final = 8.0
-_STATE_OF_STRAYS: Final = 0
 DISCHARGE_SHARES: Final = {1: 0.925, 2: 0.025, 3: 0.01, 4: 0.03, 5: 0.007, 9: 0.003}
 _LOWEST: Final = {"age": 0, "age_days": 0, "weight": 500, "los": 1, "icu_hours": 0}
 _HIGHEST: Final = {"age": 97, "age_days": 364, "weight": 5000, "los": 90, "icu_hours": 600}
@@ -71,6 +70,7 @@ class Path:
         prior: share among the paths of its ADRG.
         pdx, ppx: pools of principal codes; for `ppx` -1 where the rules ask for no procedure.
         others_dx, others_px: (first pool, number of pools, offset) of each further code.
+        surgical: whether it needs the operating room; dept: department of discharge.
     """
 
     drg: str
@@ -84,6 +84,7 @@ class Path:
     others_dx: tuple[tuple[int, int, int], ...]
     others_px: tuple[tuple[int, int, int], ...]
     surgical: bool
+    dept: str
 
     @property
     def field(self) -> Field:
@@ -147,14 +148,12 @@ class Pools:
 def numbers_of(pack: Pack) -> Numbers:
     """The numbers that cases carry, with the values at which rules tell them apart."""
     cuts: dict[str, set[int]] = {name: set() for name in (*_LOWEST, *pack.attributes)}
-    for mdc, adrg, drg in pack.drg_rows():
-        for when in (mdc.when, adrg.when, drg.when):
-            for atom in rules.atoms(when):
-                if isinstance(atom, rules.Compare) and atom.number in cuts:
-                    if atom.comparison in ("<", ">=", "==", "!="):
-                        cuts[atom.number].add(atom.value)
-                    if atom.comparison in ("<=", ">", "==", "!="):
-                        cuts[atom.number].add(atom.value + 1)
+    for atom in (atom for rule in every_rule(pack) for atom in rules.atoms(rule)):
+        if isinstance(atom, rules.Compare) and atom.number in cuts:
+            if atom.comparison in ("<", ">=", "==", "!="):
+                cuts[atom.number].add(atom.value)
+            if atom.comparison in ("<=", ">", "==", "!="):
+                cuts[atom.number].add(atom.value + 1)
     low = {name: min([0, *(c - 1 for c in cuts[name])]) for name in pack.attributes} | _LOWEST
     high = {name: max([20, *(2 * c for c in cuts[name])]) for name in pack.attributes} | _HIGHEST
     return Numbers(
@@ -167,7 +166,7 @@ def numbers_of(pack: Pack) -> Numbers:
 
 def find_paths(pack: Pack, codes: Catalogue, pools: Pools) -> list[Path]:
     """All paths of a pack, and one for cases that belong nowhere."""
-    finder = _Finder(codes, pools)
+    finder = _Finder(pack, codes, pools)
     paths: list[Path] = []
     for mdc in pack.mdcs:
         into_mdc = demands(mdc.when)
@@ -183,7 +182,9 @@ def find_paths(pack: Pack, codes: Catalogue, pools: Pools) -> list[Path]:
 
 
 class _Finder:
-    def __init__(self, codes: Catalogue, pools: Pools) -> None:
+    def __init__(self, pack: Pack, codes: Catalogue, pools: Pools) -> None:
+        atoms = (atom for rule in every_rule(pack) for atom in rules.atoms(rule))
+        self.departments = {atom.name for atom in atoms if isinstance(atom, rules.Dept)}
         self.codes = codes
         self.pools = pools
         self.theatre = codes.px.within(OPERATING_ROOM)
@@ -224,12 +225,23 @@ class _Finder:
                     others_dx=others_dx,
                     others_px=others_px,
                     surgical=surgical,
+                    dept=self._department(mdc.code, way, surgical),
                 )
 
     def stray(self) -> Path:
         """Cases whose principal diagnosis no category takes."""
         pool = self.pools.add("stray", self.codes.strays, self.codes.dx.usual)
-        return Path("", "", "", NOTHING, _STATE_OF_STRAYS, 1.0, pool, NO_CODE, (), (), False)
+        dept = self._department("", NOTHING, False)
+        return Path("", "", "", NOTHING, 0, 1.0, pool, NO_CODE, (), (), False, dept)
+
+    def _department(self, letter: str, way: Demand, surgical: bool) -> str:
+        """The needed department, else the MDC's usual one unless some rule asks for that one."""
+        if way.dept is not None:
+            return way.dept
+        field = FIELDS.get(letter, OTHER_FIELD)
+        usual = field.surgical if surgical else field.medical
+        choices = (usual, usual.split(".")[0], f"{usual}.99", f"{usual}.98")
+        return next((d for d in choices if d not in self.departments), usual)
 
     def _principal(self, way: Demand) -> int | None:
         key = ("pdx", way.pdx_in, way.pdx_out)

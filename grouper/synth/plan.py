@@ -17,8 +17,9 @@ from grouper.synth.catalogue import catalogue
 from grouper.synth.hospitals import Hospital, make_hospitals
 from grouper.synth.medicine import FIELDS, OTHER_FIELD
 from grouper.synth.paths import NO_CODE, FloatArray, Path, Pools, find_paths, numbers_of
+from grouper.synth.pathtable import path_table
 from grouper.synth.prove import proven
-from grouper.synth.recipes import Kitchen, Recipes, age_steps, path_table
+from grouper.synth.recipes import Kitchen, Recipes, age_steps
 
 PLAN_STREAM: Final = 0
 """First number of the seed sequence of the plan; the streams of the cases follow."""
@@ -56,7 +57,6 @@ class Plan:
         unstable: bool[paths], whether the group is likely to be an unstable one.
         stray: bool[paths], cases that belong nowhere.
         winter: int8[paths], 1 where the cold months bring more.
-        departments: names behind `ward.table.dept`.
         reached, drgs: how many DRGs have a recipe, and how many the pack has.
     """
 
@@ -73,7 +73,6 @@ class Plan:
     unstable: npt.NDArray[np.bool_]
     stray: npt.NDArray[np.bool_]
     winter: npt.NDArray[np.int8]
-    departments: tuple[str, ...]
     reached: int
     drgs: int
 
@@ -94,11 +93,10 @@ def make_plan(scheme: Scheme, *, hospitals: int, cities: int, seed: int) -> Plan
     paths = find_paths(pack, codes, pools)
     besides = beside(codes, rng)
     weights, unstable = _weights(paths, pack.weights, rng)
-    departments: dict[str, int] = {}
-    table = path_table(paths, numbers, departments)
+    table = path_table(paths, numbers)
     place = ward(codes, numbers, table, besides, _los(paths, weights), age_steps())
     kitchen = Kitchen(codes, table, pools, numbers, besides.light[:, 0])
-    recipes = proven(kitchen, place, scheme, paths, tuple(departments), rng)
+    recipes = proven(kitchen, place, scheme, paths, rng)
     count = np.bincount(recipes.path, minlength=len(paths)).astype(np.int32)
     share = _shares(paths, weights, count > 0, rng)
     places, names = make_hospitals(hospitals, cities, rng)
@@ -118,7 +116,6 @@ def make_plan(scheme: Scheme, *, hospitals: int, cities: int, seed: int) -> Plan
         unstable=unstable,
         stray=np.array([not path.drg for path in paths], np.bool_),
         winter=np.array([path.field.winter for path in paths], np.int8),
-        departments=tuple(departments),
         reached=len(reached),
         drgs=len(scheme.drgs),
     )

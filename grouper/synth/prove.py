@@ -31,7 +31,6 @@ def proven(
     ward: Ward,
     scheme: Scheme,
     paths: Sequence[Path],
-    departments: Sequence[str],
     rng: np.random.Generator,
 ) -> Recipes:
     """Recipes whose cases reach the group of their path, sorted by path.
@@ -49,7 +48,7 @@ def proven(
         for first in range(0, len(wanting), per_batch):
             chosen = np.repeat(wanting[first : first + per_batch], tries).astype(np.int32)
             drawn = kitchen.candidates(chosen, rng, skew=skew)
-            recipes = _reaching(drawn, ward, scheme, target, departments, rng)
+            recipes = _reaching(drawn, ward, scheme, target, rng)
             kept.append(recipes)
             found += np.bincount(recipes.path, minlength=len(paths))
     recipes = join(kept)
@@ -63,14 +62,13 @@ def _reaching(
     ward: Ward,
     scheme: Scheme,
     target: Int32Array,
-    departments: Sequence[str],
     rng: np.random.Generator,
 ) -> Recipes:
     """The candidates that reach their group, marked whether they do so without procedures too."""
     wanted = target[recipes.path]
     nothing = np.zeros(len(recipes), np.bool_)
-    dressed = _answers(recipes, ward, scheme, departments, nothing, rng) == wanted
-    plain = _answers(recipes, ward, scheme, departments, ~nothing, rng) == wanted
+    dressed = _answers(recipes, ward, scheme, nothing, rng) == wanted
+    plain = _answers(recipes, ward, scheme, ~nothing, rng) == wanted
     plain &= recipes.optional
     return Recipes(
         **{
@@ -85,7 +83,6 @@ def _answers(
     recipes: Recipes,
     ward: Ward,
     scheme: Scheme,
-    departments: Sequence[str],
     bare: npt.NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> Int32Array:
@@ -99,7 +96,7 @@ def _answers(
         "case_id": pa.array(rows.astype(np.str_)),
         "sex": pa.array(sex),
         "discharge": pa.array(stay.discharge),
-        "dept": texts(ward.table.dept[recipes.path], departments),
+        "dept": texts(ward.table.dept[recipes.path], ward.table.departments),
         "dx": list_array(dx, ward.codes.dx.texts),
         "px": list_array(px, ward.codes.px.texts),
     }

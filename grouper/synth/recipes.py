@@ -7,7 +7,6 @@ is a kind of patient; which group its cases fall into, the grouper decides anew 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
@@ -16,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from grouper.synth.catalogue import Catalogue, Int8Array, Int32Array
-from grouper.synth.demand import DISCHARGES, Range
+from grouper.synth.demand import DISCHARGES
 from grouper.synth.medicine import FIELDS, OTHER_FIELD, USUAL_AGES, Ages
 from grouper.synth.paths import (
     DISCHARGE_SHARES,
     NO_CODE,
     SLOTS,
     Numbers,
-    Path,
     Pools,
 )
+from grouper.synth.pathtable import PathTable
 
 AGE_STEPS: Final = 4096
 """Resolution of an age distribution."""
@@ -37,104 +36,6 @@ NEWBORN_DAYS: Final = 28
 """Days of age up to which a case is a newborn's (新生儿) and states the birth weight."""
 
 _EXTRA_PROCEDURE: Final = 0.35
-
-
-@dataclass(frozen=True)
-class PathTable:
-    """All paths as arrays, for drawing many candidates at once. First axis: paths.
-
-    Attributes:
-        letter: int8, position of the MDC's letter in A..Z, 26 for none.
-        others_dx, others_px: int32[paths, SLOTS, 3], pool, number of pools, offset; -1 for none.
-        low, high: int32[numbers, paths]; missing: bool, whether a null will do.
-        discharge: int16, bit mask of the allowed ways of discharge.
-    """
-
-    letter: Int8Array
-    state: Int8Array
-    surgical: npt.NDArray[np.bool_]
-    needs_px: npt.NDArray[np.bool_]
-    pdx: Int32Array
-    ppx: Int32Array
-    others_dx: Int32Array
-    others_px: Int32Array
-    sex_low: Int8Array
-    sex_high: Int8Array
-    low: Int32Array
-    high: Int32Array
-    missing: npt.NDArray[np.bool_]
-    needed: npt.NDArray[np.bool_]
-    discharge: npt.NDArray[np.int16]
-    dept: Int32Array
-    cc_low: Int8Array
-    cc_high: Int8Array
-
-
-def letter_number(letter: str) -> int:
-    """Position in A..Z; 26 for anything else."""
-    return ord(letter) - 65 if len(letter) == 1 and "A" <= letter <= "Z" else 26
-
-
-def path_table(paths: Sequence[Path], numbers: Numbers, departments: dict[str, int]) -> PathTable:
-    """The paths as arrays; new departments are added to `departments`."""
-    count = len(paths)
-    low = np.empty((len(numbers.names), count), np.int32)
-    high = np.empty_like(low)
-    missing = np.zeros(low.shape, np.bool_)
-    needed = np.zeros(low.shape, np.bool_)
-    others_dx = np.full((count, SLOTS, 3), NO_CODE, np.int32)
-    others_px = np.full((count, SLOTS, 3), NO_CODE, np.int32)
-    for i, path in enumerate(paths):
-        for n, name in enumerate(numbers.names):
-            bounds = path.bounds(name)
-            low[n, i], high[n, i] = _usual_part(bounds, numbers.low[n], numbers.high[n])
-            missing[n, i] = bounds.missing
-            needed[n, i] = not bounds.missing
-        for slot, triple in enumerate(path.others_dx):
-            others_dx[i, slot] = triple
-        for slot, triple in enumerate(path.others_px):
-            others_px[i, slot] = triple
-    sexes = [path.bounds("sex") for path in paths]
-    return PathTable(
-        letter=np.array([letter_number(p.letter) for p in paths], np.int8),
-        state=np.array([p.state for p in paths], np.int8),
-        surgical=np.array([p.surgical for p in paths], np.bool_),
-        needs_px=np.array([p.demand.needs_procedure for p in paths], np.bool_),
-        pdx=np.array([p.pdx for p in paths], np.int32),
-        ppx=np.array([p.ppx for p in paths], np.int32),
-        others_dx=others_dx,
-        others_px=others_px,
-        sex_low=np.array([max(1, s.low) for s in sexes], np.int8),
-        sex_high=np.array([min(2, s.high) for s in sexes], np.int8),
-        low=low,
-        high=high,
-        missing=missing,
-        needed=needed,
-        discharge=np.array([sum(1 << d for d in p.demand.discharge) for p in paths], np.int16),
-        dept=np.array(
-            [departments.setdefault(_dept(p), len(departments)) for p in paths], np.int32
-        ),
-        cc_low=np.array([p.complications[0] for p in paths], np.int8),
-        cc_high=np.array([p.complications[1] for p in paths], np.int8),
-    )
-
-
-def _usual_part(bounds: Range, low: int, high: int) -> tuple[int, int]:
-    """The bounds as far as they are usual, or all of them where nothing usual is in them."""
-    least = low if bounds.low < low <= bounds.high else bounds.low
-    most = high if bounds.low <= high < bounds.high else bounds.high
-    if least == -math.inf:
-        least = most - 100
-    if most == math.inf:
-        most = least + 100
-    return int(least), int(most)
-
-
-def _dept(path: Path) -> str:
-    if path.demand.dept is not None:
-        return path.demand.dept
-    usual = path.field.surgical if path.surgical else path.field.medical
-    return f"{usual}.99" if usual in path.demand.not_dept else usual
 
 
 @dataclass(frozen=True)

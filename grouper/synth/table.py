@@ -72,7 +72,7 @@ def chunk_table(plan: Plan, year: Calendar, chunk: Chunk, faults: Faults) -> pa.
         "discharge_date": arrays.dates(chunk.discharge_day),
         "sex": pa.array(chunk.sex),
         "discharge": pa.array(chunk.stay.discharge),
-        "dept": arrays.texts(plan.ward.table.dept[chunk.path], plan.departments),
+        "dept": arrays.texts(plan.ward.table.dept[chunk.path], plan.ward.table.departments),
         "dx": _diagnoses(plan.ward.codes.dx, chunk.dx, faults),
         "px": arrays.code_lists(chunk.px, plan.ward.codes.px.texts),
         **_money(chunk, faults),
