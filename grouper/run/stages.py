@@ -1,4 +1,4 @@
-"""The tasks of a run: one part in, files and a small result out.
+"""The first tasks of a run: what the cases are, and where each of them goes.
 
 Each task is a pure function of its arguments and of files that do not change. What it has done it
 records, so that a run that was interrupted takes up its finished parts as they are.
@@ -7,30 +7,26 @@ records, so that a run that was interrupted takes up its finished parts as they 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from grouper.cases import CaseSource, Part, read_part
-from grouper.errors import RunError
 from grouper.grouping import RESULT_SCHEMA, STATUS, group_batch, id_hashes
-from grouper.kernels.points import add_points, case_points, case_values
 from grouper.kernels.statistics import add_accounts, add_cells
-from grouper.parts import ParquetFile, file_digest, part_name
-from grouper.run.work import WORK, Done, record, recorded
+from grouper.parts import ParquetFile, part_name
+from grouper.run.work import WORK, Done, once
 from grouper.scheme import Scheme
-from grouper.settlement.amounts import MONEY, POINTS, decimal_column, text_column
-from grouper.settlement.facts import Facts, FactsWriter, read_facts
+from grouper.settlement.dip import count_keys, dip_keys
+from grouper.settlement.facts import FactsWriter
 from grouper.settlement.history import month_codes, take_in_history
-from grouper.settlement.intake import AMOUNTS, REJECTED_SCHEMA, Accounts, Intake, take_in
+from grouper.settlement.intake import AMOUNTS, REJECTED_SCHEMA, Intake, IntakePlan, take_in
 from grouper.settlement.reviews import ReviewedCase, find_reviewed
-from grouper.settlement.routes import DRG, REASONS, ROUTES
-from grouper.settlement.rules import CLASSES, RuleTable
+from grouper.settlement.routes import DRG, PER_DIEM, ROUTES
 from grouper.settlement.statistics import CellSums, cell_count
 
 UInt64s = NDArray[np.uint64]
@@ -40,39 +36,16 @@ TEXT = pa.dictionary(pa.int32(), pa.string())
 GROUPED_SCHEMA = pa.schema(
     [(f.name, f.type if f.name == "case_id" else TEXT) for f in RESULT_SCHEMA]
 )
-POINTS_SCHEMA = pa.schema(
-    [
-        ("case_id", pa.string()),
-        ("route", TEXT),
-        ("class", TEXT),
-        ("reason", TEXT),
-        ("points", POINTS),
-        ("extra_points", POINTS),
-        ("value", MONEY),
-        ("gain", MONEY),
-    ]
-)
-_NO_FACTORS = np.empty(0, np.int64)
-_NO_FACTORS.flags.writeable = False
-
-
-def _once(
-    run: str, stage: str, number: int, work: Callable[[Path], tuple[Any, list[Path]]]
-) -> Done:
-    """The record of a task: as it was kept, or made by doing the work."""
-    folder = Path(run)
-    done = recorded(folder, stage, number)
-    if done is None:
-        result, files = work(folder)
-        digests = {str(file.relative_to(folder)): file_digest(file) for file in files}
-        done = Done(result, digests)
-        record(folder, stage, number, done)
-    return done
 
 
 def facts_path(run: Path, number: int) -> Path:
     """Where the facts of a part lie."""
     return run / WORK / "facts" / f"part-{number:05d}.arrow"
+
+
+def stays_path(run: Path, number: int) -> Path:
+    """Where the stays of a part lie that readmission looks at."""
+    return run / WORK / "stays" / f"part-{number:05d}.npy"
 
 
 # --- survey -----------------------------------------------------------------------------------
@@ -111,32 +84,29 @@ def survey_task(shared: SurveyShared, part: Part) -> Survey:
     return Survey(cases, years, cities)
 
 
-# --- history ----------------------------------------------------------------------------------
+# --- DIP catalogue ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class HistoryShared:
-    """What the history stage reads."""
+class CatalogueShared:
+    """What the count of disease groups reads; ``past``: the source is history."""
 
     source: CaseSource
     scheme: Scheme
     duplicates: UInt64s
-    accounts: Accounts
+    plan: IntakePlan
+    past: bool
 
 
-def history_task(shared: HistoryShared, part: Part) -> dict[int, CellSums]:
-    """Sums by cell of each year's cases of route ``drg``."""
-    cells = cell_count(len(shared.scheme.drgs))
-    sums: dict[int, CellSums] = {}
+def catalogue_task(shared: CatalogueShared, part: Part) -> Counter[str]:
+    """Number of cases by DIP key, of the cases of route ``drg``."""
+    counts: Counter[str] = Counter()
     for batch in read_part(shared.source, part):
-        past = take_in_history(
-            batch, group_batch(batch, shared.scheme, shared.duplicates), shared.accounts
-        )
-        for year in np.unique(past.year[past.cell >= 0]).tolist():
-            mine = sums.setdefault(year, CellSums.empty(cells))
-            cell = np.where(past.year == year, past.cell, -1).astype(np.int32)
-            add_cells(_ro(cell), _ro(past.total), mine.count, mine.total, mine.squares)
-    return sums
+        grouped = group_batch(batch, shared.scheme, shared.duplicates)
+        take = take_in_history if shared.past else take_in
+        counted = take(batch, grouped, shared.plan).cell >= 0
+        counts += count_keys(dip_keys(batch, shared.plan.policy.groups), counted)
+    return counts
 
 
 # --- group ------------------------------------------------------------------------------------
@@ -147,6 +117,7 @@ class GroupShared:
     """What the group stage reads.
 
     Attributes:
+        kinds: number of groups.
         reviewed: position in reviews.csv by case id.
         review_hashes: first hash of the reviewed ids, sorted.
     """
@@ -155,9 +126,18 @@ class GroupShared:
     source: CaseSource
     scheme: Scheme
     duplicates: UInt64s
-    accounts: Accounts
+    plan: IntakePlan
+    kinds: int
     reviewed: dict[str, int]
     review_hashes: UInt64s
+
+
+@dataclass(frozen=True)
+class AccountSums:
+    """Accounts with cases, and (cases, *`AMOUNTS`) of each."""
+
+    accounts: NDArray[np.int32]
+    sums: Ints
 
 
 @dataclass
@@ -165,14 +145,14 @@ class GroupResult:
     """What the group stage knows of a part.
 
     Attributes:
-        accounts, sums: accounts with cases, and (cases, *`AMOUNTS`) of each.
+        books: sums of the cases of route ``drg``; ``per_diem``: of that route.
         cost: total cost by route, in fen.
     """
 
     cells: CellSums
     cases: int = 0
-    accounts: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    sums: Ints = field(default_factory=lambda: np.empty((0, 1 + len(AMOUNTS)), np.int64))
+    books: AccountSums | None = None
+    per_diem: AccountSums | None = None
     counts: Counter[str] = field(default_factory=Counter)
     cost: Counter[str] = field(default_factory=Counter)
     reviewed: list[ReviewedCase] = field(default_factory=list)
@@ -186,42 +166,57 @@ def group_task(shared: GroupShared, part: Part) -> Done:
     """
 
     def work(run: Path) -> tuple[GroupResult, list[Path]]:
-        result = GroupResult(CellSums.empty(cell_count(len(shared.scheme.drgs))))
+        result = GroupResult(CellSums.empty(cell_count(shared.kinds)))
         table = run / "grouped" / part_name(part.number)
         rejected_file = run / WORK / "rejected" / part_name(part.number)
         facts = facts_path(run, part.number)
-        sums = np.zeros((shared.accounts.size, 1 + len(AMOUNTS)), np.int64)
+        files = [table, rejected_file, facts]
+        size = (shared.plan.accounts.size, 1 + len(AMOUNTS))
+        sums, per_diem = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        stays = []
         with (
             ParquetFile(table, GROUPED_SCHEMA) as grouped_out,
             ParquetFile(rejected_file, REJECTED_SCHEMA) as rejected_out,
-            FactsWriter(facts) as facts_out,
+            FactsWriter(facts, factors=shared.plan.with_factors) as facts_out,
         ):
             for batch in read_part(shared.source, part):
                 grouped = group_batch(batch, shared.scheme, shared.duplicates)
-                intake = take_in(batch, grouped, shared.accounts)
+                intake = take_in(batch, grouped, shared.plan)
                 grouped_out.write(intake.grouped)
                 facts_out.write(grouped.case_id, intake)
                 for rows in intake.rejected.to_batches():
                     rejected_out.write(rows)
-                _count(result, sums, intake, grouped.counts())
+                _count(result, sums, per_diem, intake, grouped.counts())
                 result.reviewed += _reviewed(shared, part, batch, intake, result.cases)
+                if shared.plan.policy.readmission.days is not None:
+                    stays.append(_stays(batch, intake, part.number, result.cases))
                 result.cases += batch.num_rows
-        used = np.flatnonzero(sums[:, 0])
-        result.accounts, result.sums = used.astype(np.int32), sums[used]
-        return result, [table, rejected_file, facts]
+        if stays:
+            path = stays_path(run, part.number)
+            path.parent.mkdir(exist_ok=True)
+            np.save(path, np.concatenate(stays, axis=1))
+            files.append(path)
+        result.books, result.per_diem = _sparse(sums), _sparse(per_diem)
+        return result, files
 
-    return _once(shared.run, "group", part.number, work)
+    return once(shared.run, "group", part.number, work)
 
 
-def _count(result: GroupResult, sums: Ints, intake: Intake, counts: dict[str, int]) -> None:
-    add_cells(
-        _ro(intake.cell),
-        _ro(intake.total),
-        result.cells.count,
-        result.cells.total,
-        result.cells.squares,
-    )
-    add_accounts(_ro(intake.account), _ro(intake.amounts), sums)
+def _sparse(sums: Ints) -> AccountSums:
+    used = np.flatnonzero(sums[:, 0])
+    return AccountSums(used.astype(np.int32), sums[used])
+
+
+def _count(
+    result: GroupResult, sums: Ints, per_diem: Ints, intake: Intake, counts: dict[str, int]
+) -> None:
+    cells = result.cells
+    add_cells(intake.cell, intake.total, cells.count, cells.total, cells.squares)
+    add_accounts(intake.account, intake.amounts, sums)
+    daily = intake.route == PER_DIEM
+    if daily.any():
+        account = np.where(daily, -2 - intake.account, -1).astype(np.int32)
+        add_accounts(account, intake.amounts, per_diem)
     for code, count in enumerate(np.bincount(intake.status, minlength=len(STATUS)).tolist()):
         result.counts[STATUS[code]] += count
     for route in range(len(ROUTES)):
@@ -254,171 +249,35 @@ def _reviewed(
             int(intake.account[row]),
             int(intake.total[row]),
             int(intake.compliant[row]),
+            None if intake.factor is None else int(intake.factor[row]),
         )
         for review, row in find_reviewed(ids, rows, shared.reviewed)
     ]
 
 
-# --- points -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PointsShared:
-    """What the points stage reads."""
-
-    run: str
-    rules: RuleTable
-    accounts: Accounts
-
-
-@dataclass(frozen=True)
-class AccountPoints:
-    """Cases and points by account; a sum of points is ``high * 2**32 + low``."""
-
-    accounts: NDArray[np.int32]
-    count: Ints
-    low: Ints
-    high: Ints
-
-
-def points_task(shared: PointsShared, number: int) -> AccountPoints:
-    """Sum the points of a part by account."""
-    book = _Book(shared.accounts.size)
-    for facts in read_facts(facts_path(Path(shared.run), number)):
-        points, _ = _points(facts, shared.rules)
-        book.add(facts, points)
-    return book.sums()
-
-
-class _Book:
-    def __init__(self, size: int) -> None:
-        self._columns = tuple(np.zeros(size, np.int64) for _ in range(3))
-
-    def add(self, facts: Facts, points: Ints) -> None:
-        add_points(facts.account, _ro(points), *self._columns)
-
-    def sums(self) -> AccountPoints:
-        used = np.flatnonzero(self._columns[0])
-        return AccountPoints(used.astype(np.int32), *(column[used] for column in self._columns))
-
-
-def _points(facts: Facts, rules: RuleTable) -> tuple[Ints, NDArray[np.int8]]:
-    points = np.empty(len(facts.cell), np.int64)
-    kind = np.empty(len(facts.cell), np.int8)
-    fault = case_points(
-        facts.cell,
-        facts.total,
-        facts.compliant,
-        _NO_FACTORS,
-        _ro(rules.start),
-        _ro(rules.bounds),
-        _ro(rules.terms),
-        points,
-        kind,
+def _stays(batch: pa.RecordBatch, intake: Intake, part: int, first: int) -> Ints:
+    """Rows of `settlement.readmission`: person (two hashes), cell, days, part and row."""
+    columns = {}
+    for name in ("person_id", "admission_date", "discharge_date"):
+        position = batch.schema.get_field_index(name)
+        if position < 0 or pa.types.is_null(batch.column(position).type):
+            return np.empty((7, 0), np.int64)
+        columns[name] = batch.column(position)
+    known = np.logical_and.reduce(
+        [column.is_valid().to_numpy(zero_copy_only=False) for column in columns.values()]
     )
-    _must_fit(facts, fault, "points")
-    return points, kind
-
-
-def _must_fit(facts: Facts, row: int, what: str) -> None:
-    if row >= 0:
-        raise RunError(
-            f"the {what} of case '{facts.case_id[row].as_py()}' are too large to be computed",
-            hint="its cost is absurd beside the mean of all cases: correct it",
-        )
-
-
-# --- values -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ValuesShared:
-    """What the last stage reads.
-
-    Attributes:
-        point_value: in 1e-8 yuan, by pool × 12 + month.
-        reasons: int16, by cell and class.
-        reviewed: rows, extra points and reasons of the reviewed cases, by part.
-    """
-
-    run: str
-    rules: RuleTable
-    accounts: Accounts
-    point_value: Ints
-    reasons: NDArray[np.int16]
-    reviewed: dict[int, tuple[Ints, Ints, NDArray[np.int16]]]
-
-
-@dataclass(frozen=True)
-class ValuesResult:
-    """What was written: by account, by class, and the total cost in fen."""
-
-    written: AccountPoints
-    cases: int
-    classes: Counter[str]
-
-
-def values_task(shared: ValuesShared, number: int) -> Done:
-    """Write class, points, value and gain of every case of a part.
-
-    Returns:
-        The record of a `ValuesResult`.
-    """
-
-    def work(run: Path) -> tuple[ValuesResult, list[Path]]:
-        book = _Book(shared.accounts.size)
-        classes: Counter[str] = Counter()
-        first = 0
-        table = run / "points" / part_name(number)
-        plain = ("case_id", "value", "gain")
-        with ParquetFile(table, POINTS_SCHEMA, plain=plain) as out:
-            for facts in read_facts(facts_path(run, number)):
-                points, kind = _points(facts, shared.rules)
-                book.add(facts, points)
-                for code, count in enumerate(np.bincount(kind + 1).tolist()):
-                    if code and count:
-                        classes[CLASSES[code - 1]] += count
-                out.write(_rows(shared, number, facts, points, kind, first))
-                first += len(points)
-        return ValuesResult(book.sums(), first, classes), [table]
-
-    return _once(shared.run, "values", number, work)
-
-
-def _rows(
-    shared: ValuesShared,
-    number: int,
-    facts: Facts,
-    points: Ints,
-    kind: NDArray[np.int8],
-    first: int,
-) -> pa.RecordBatch:
-    value, gain = np.empty(len(points), np.int64), np.empty(len(points), np.int64)
-    place = shared.accounts.pool_month(facts.account)
-    fault = case_values(_ro(place), _ro(points), _ro(shared.point_value), facts.total, value, gain)
-    _must_fit(facts, fault, "points")
-    paid = facts.route == DRG
-    reason = np.where(paid, shared.reasons[facts.cell, kind], facts.reason)
-    extra = np.zeros(len(points), np.int64)
-    rows, added, why = shared.reviewed.get(number, (_NO_FACTORS, _NO_FACTORS, _NO_FACTORS))
-    here = (rows >= first) & (rows < first + len(points))
-    extra[rows[here] - first] = added[here]
-    reason[rows[here] - first] = why[here]
-    columns = [
-        facts.case_id,
-        text_column(facts.route, ROUTES),
-        text_column(np.where(paid, kind, len(CLASSES)), (*CLASSES, "")),
-        text_column(reason, REASONS),
-        decimal_column(points, POINTS, ~paid),
-        decimal_column(extra, POINTS, ~paid),
-        decimal_column(value, MONEY, ~paid),
-        decimal_column(gain, MONEY, ~paid),
+    rows = np.flatnonzero(known & (intake.route == DRG))
+    persons = id_hashes(columns["person_id"])
+    dates = [
+        pc.fill_null(columns[name].cast(pa.int32()), 0).to_numpy(zero_copy_only=False)[rows]
+        for name in ("admission_date", "discharge_date")
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=POINTS_SCHEMA)
-
-
-def _ro(array: NDArray[Any]) -> NDArray[Any]:
-    """The array as the kernels' signatures name it: contiguous and read-only."""
-    array = np.ascontiguousarray(array).view()
-    array.flags.writeable = False
-    return array
+    return np.stack(
+        [
+            *(hashes[rows].view(np.int64) for hashes in persons),
+            intake.cell[rows].astype(np.int64),
+            *(day.astype(np.int64) for day in dates),
+            np.full(len(rows), part, np.int64),
+            first + rows,
+        ]
+    )

@@ -6,7 +6,7 @@ import fcntl
 import os
 import pickle
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,11 @@ class Done:
     result: Any
     digests: dict[str, str]
 
+    @property
+    def published(self) -> dict[str, str]:
+        """Digests of the files that stay in the run folder."""
+        return {name: digest for name, digest in self.digests.items() if not name.startswith(WORK)}
+
 
 def record_path(run: Path, stage: str, number: int) -> Path:
     """Where the record of a task lies."""
@@ -76,6 +81,25 @@ def recorded(run: Path, stage: str, number: int) -> Done | None:
                 return None
         except OSError:
             return None
+    return done
+
+
+def once(run: str, stage: str, number: int, work: Callable[[Path], tuple[Any, list[Path]]]) -> Done:
+    """The record of a task: as it was kept, or made by doing the work.
+
+    Args:
+        run: the run folder.
+        stage: name of the stage.
+        number: number of the task in its stage.
+        work: does it; returns the result and the files that it wrote.
+    """
+    folder = Path(run)
+    done = recorded(folder, stage, number)
+    if done is None:
+        result, files = work(folder)
+        digests = {str(file.relative_to(folder)): file_digest(file) for file in files}
+        done = Done(result, digests)
+        record(folder, stage, number, done)
     return done
 
 

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from grouper.errors import RunError
+from grouper.errors import PolicyError, RunError
 from grouper.settlement.numbers import SCALE, half_up, p8
-from grouper.settlement.policy import High, Policy
+from grouper.settlement.policy import High, Policy, Weights
 from grouper.settlement.region import LEVELS
 from grouper.settlement.statistics import Group, Population
-
-BASE = 100
-"""Base points of a DRG of weight 1 (基准点数 = 权重 × 100)."""
 
 
 class PublishedWeight(Protocol):
@@ -122,32 +119,85 @@ def make_benchmarks(
             )
         calibrate = True
         warnings.append("weights_calibrated: the scheme publishes no weights")
+    weights = make_weights(drgs, published, statistics, policy.weights, calibrate=calibrate)
     made = tuple(
-        _benchmark(drg, published.get(drg), group, statistics.mean, policy, calibrate)
+        _benchmark(drg, weights.get(drg), published.get(drg), group, policy)
         for drg, group in zip(drgs, statistics.groups, strict=True)
     )
     return Benchmarks(made, statistics.mean, tuple(warnings))
 
 
+def make_weights(
+    drgs: Sequence[str],
+    published: Mapping[str, PublishedWeight],
+    statistics: Population,
+    rules: Weights,
+    *,
+    calibrate: bool,
+) -> dict[str, Fraction]:
+    """Relative weights by DRG, exact (Art. 10).
+
+    After changes by hand the weights that are neither changed nor frozen are multiplied so that the
+    total weight, Σ cases × weight over the population, stays the same.
+
+    Raises:
+        PolicyError: a changed or frozen DRG is unknown, or no weight is left to be multiplied.
+    """
+    weights: dict[str, Fraction] = {}
+    for drg, group in zip(drgs, statistics.groups, strict=True):
+        entry = published.get(drg)
+        if calibrate:
+            mean = group.means[0]
+            if mean is not None and statistics.mean is not None:
+                weights[drg] = mean / statistics.mean
+        elif entry is not None and entry.weight is not None:
+            weights[drg] = entry.weight
+    if rules.changes:
+        cases = {drg: g.sums[0].count for drg, g in zip(drgs, statistics.groups, strict=True)}
+        weights = _rescaled(weights, cases, rules)
+    if rules.places is not None and (calibrate or rules.changes):
+        unit = 10**rules.places
+        weights = {
+            drg: Fraction(half_up(weight.numerator * unit, weight.denominator), unit)
+            for drg, weight in weights.items()
+        }
+    return weights
+
+
+def _rescaled(
+    weights: dict[str, Fraction], cases: Mapping[str, int], rules: Weights
+) -> dict[str, Fraction]:
+    for name in (*rules.changes, *rules.frozen):
+        if name not in cases:
+            raise PolicyError(
+                f"the scheme has no DRG '{name}'",
+                key="weights.changes" if name in rules.changes else "weights.frozen",
+                hint="name a DRG of the scheme",
+            )
+    fixed = {*rules.changes, *rules.frozen}
+    after = weights | dict(rules.changes)
+    total = sum((cases[drg] * weight for drg, weight in weights.items()), Fraction(0))
+    held = sum((cases[drg] * w for drg, w in after.items() if drg in fixed), Fraction(0))
+    free = sum((cases[drg] * w for drg, w in after.items() if drg not in fixed), Fraction(0))
+    if free <= 0 or total <= held:
+        raise PolicyError(
+            "the changed weights leave nothing for the others",
+            key="weights.changes",
+            hint="lower the changes, or freeze fewer DRGs",
+        )
+    factor = (total - held) / free
+    return {drg: w if drg in fixed else w * factor for drg, w in after.items()}
+
+
 def _benchmark(
     drg: str,
+    weight: Fraction | None,
     published: PublishedWeight | None,
     group: Group,
-    overall: Fraction,
     policy: Policy,
-    calibrate: bool,
 ) -> Benchmark:
     region_mean = group.means[0]
-    if calibrate:
-        weight = None if region_mean is None else region_mean / overall
-        places = policy.weights.places
-        if weight is not None and places is not None:
-            weight = Fraction(
-                half_up(weight.numerator * 10**places, weight.denominator), 10**places
-            )
-    else:
-        weight = published.weight if published else None
-    base_points = None if weight is None else p8(weight * BASE)
+    base_points = None if weight is None else p8(weight * policy.groups.points_per_weight)
     reason = _unstable_reason(weight, published, group, policy)
     basic = bool(published and published.basic)
     multiple = high_multiple(policy.high, base_points or 0)

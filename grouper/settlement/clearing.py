@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from grouper.errors import RegionError, RunError
-from grouper.settlement.months import Account, AccountKey, Extra, HospitalMonth, months_of
+from grouper.settlement.months import (
+    Account,
+    AccountKey,
+    Extra,
+    HospitalMonth,
+    fixed_rate,
+    months_of,
+)
 from grouper.settlement.numbers import SCALE, money, p8, points_text, rounded
-from grouper.settlement.policy import YearEnd
+from grouper.settlement.policy import Policy, YearEnd
 from grouper.settlement.region import Region
 
 _FEN_PER_UNIT = Fraction(SCALE, 100)
@@ -21,6 +28,7 @@ class Settled:
     """What a hospital's year comes to; fen.
 
     Attributes:
+        assessed: gross after assessment, with what the fund shares of an overspend.
         due: to be paid; negative: to be recovered (回收).
     """
 
@@ -47,7 +55,7 @@ class Clearing:
     due: int
 
 
-def year_value(total: int, fund: int, budget: int, points: int) -> int:
+def year_value(total: int, fund: int, budget: int | Fraction, points: int) -> int:
     """v_Y in 1e-8 yuan: (total cost − fund paid + DRG budget) / points of the year."""
     return p8(Fraction(total - fund + budget) * _FEN_PER_UNIT / points)
 
@@ -84,6 +92,7 @@ def settle(
     for step in rules.order:
         if step == "assessment":
             taken = amount - rounded(Fraction(amount * assessment, SCALE))
+            taken -= overspend_share(rules, amount - taken, total)
             assessed -= taken
             amount -= taken
         elif step == "surplus_cap" and rules.surplus_cap is not None:
@@ -99,34 +108,108 @@ def settle(
     return Settled(assessed, surplus_cut, self_pay_cut, amount)
 
 
+def overspend_share(rules: YearEnd, settled: int, total: int) -> int:
+    """What the fund pays of a hospital's overspending, in fen: each band at its own share."""
+    over = total - settled
+    if over <= 0 or settled <= 0:
+        return 0
+    shared, below = Fraction(0), Fraction(0)
+    for band in rules.overspend:
+        above = over if band.up_to is None else min(Fraction(over), band.up_to * settled)
+        if above > below:
+            shared += (above - below) * band.share
+            below = Fraction(above)
+    return rounded(shared)
+
+
+@dataclass(frozen=True, slots=True)
+class Incentive:
+    """A hospital's part of the incentive pool (激励机制基金池).
+
+    Attributes:
+        points: points of the year less deductions, in 1e-8.
+        coefficient: encouragement coefficient (鼓励系数), in 1e-8.
+        amount: fen.
+    """
+
+    points: int
+    coefficient: int
+    amount: int
+
+
+def share_incentive(
+    region: Region,
+    policy: Policy,
+    year: int,
+    points: Mapping[tuple[str, str], int],
+) -> dict[tuple[str, str], Incentive]:
+    """Share the kept part of each pool's budget by points × encouragement coefficient.
+
+    Raises:
+        RegionError: a hospital has no coefficient.
+    """
+    if not policy.incentive.share:
+        return {}
+    coefficient = {
+        hospital.hospital_id: p8(region.rate(policy.incentive.table, hospital))
+        for hospital in region.hospitals
+        if any(name == hospital.hospital_id for name, _ in points)
+    }
+    shared = {}
+    for pool in sorted({pool for _, pool in points}):
+        mine = {key: max(held, 0) for key, held in points.items() if key[1] == pool}
+        whole = sum(held * coefficient[hospital] for (hospital, _), held in mine.items())
+        kept = region.budget_of(pool, months_of(year)[-1]) * policy.incentive.share
+        for key, held in mine.items():
+            part = Fraction(held * coefficient[key[0]], whole) if whole else Fraction(0)
+            shared[key] = Incentive(points[key], coefficient[key[0]], rounded(kept * part))
+    return shared
+
+
 def clear_year(
     region: Region,
-    rules: YearEnd,
+    policy: Policy,
     year: int,
     accounts: Mapping[AccountKey, Account],
     extras: Iterable[Extra],
     statements: Mapping[AccountKey, HospitalMonth],
-) -> dict[tuple[str, str], Clearing]:
-    """The clearing of every hospital and pool.
+) -> tuple[dict[tuple[str, str], Clearing], dict[tuple[str, str], Incentive]]:
+    """The clearing of every hospital (or alliance) and pool, and its part of the incentive pool.
+
+    Args:
+        region: the region's tables.
+        policy: its rules.
+        year: the settlement year.
+        accounts: sums by hospital, pool and month over the cases of route ``drg``.
+        extras: points of approved reviews.
+        statements: the monthly statements, whose payments count where payments.csv is absent.
 
     Raises:
         RunError: a pool with cases and without points in the year.
         RegionError: points deducted in a pool without cases.
     """
+    rules = policy.year_end
+    lead = region.leads if rules.alliances else {}
     books: dict[tuple[str, str], Account] = defaultdict(Account)
     for (hospital, pool, _), account in accounts.items():
-        books[hospital, pool].add(account)
+        books[lead.get(hospital, hospital), pool].add(account)
     for extra in extras:
-        books[extra.hospital_id, extra.pool].points += extra.points
+        entity = lead.get(extra.hospital_id, extra.hospital_id)
+        books[entity, extra.pool].points += extra.points
     deducted: dict[tuple[str, str], int] = defaultdict(int)
     for deduction in region.deductions:
-        deducted[deduction.hospital_id, deduction.pool] += deduction.points
-    paid = _already_paid(region, statements)
+        entity = lead.get(deduction.hospital_id, deduction.hospital_id)
+        deducted[entity, deduction.pool] += deduction.points
+    paid: dict[tuple[str, str], int] = defaultdict(int)
+    for (hospital, pool), amount in _already_paid(region, statements).items():
+        paid[lead.get(hospital, hospital), pool] += amount
     keys = sorted({*books, *deducted, *paid})
     values = {
-        pool: _pool_value(region, year, pool, books, deducted)
+        pool: _pool_value(region, policy, year, pool, books, deducted)
         for pool in sorted({pool for _, pool in keys})
     }
+    net = {key: book.points - deducted.get(key, 0) for key, book in books.items()}
+    incentives = share_incentive(region, policy, year, net)
     assessment = {hospital.hospital_id: hospital.assessment for hospital in region.hospitals}
     cleared = {}
     for hospital, pool in keys:
@@ -134,6 +217,8 @@ def clear_year(
         taken = deducted.get((hospital, pool), 0)
         already = paid.get((hospital, pool), 0)
         gross = rounded(money(account.points - taken, values[pool]))
+        if (hospital, pool) in incentives:
+            gross += incentives[hospital, pool].amount
         settled = settle(
             rules,
             gross=gross,
@@ -157,7 +242,7 @@ def clear_year(
             already,
             settled.due,
         )
-    return cleared
+    return cleared, incentives
 
 
 def _already_paid(
@@ -176,6 +261,7 @@ def _already_paid(
 
 def _pool_value(
     region: Region,
+    policy: Policy,
     year: int,
     pool: str,
     books: Mapping[tuple[str, str], Account],
@@ -198,9 +284,8 @@ def _pool_value(
             f"{points_text(points - taken)}, so no point value follows",
             hint="check deductions.csv",
         )
-    return year_value(
-        sum(account.total for account in mine),
-        sum(account.fund for account in mine),
-        region.budget_of(pool, months_of(year)[-1]),
-        points - taken,
-    )
+    if policy.month.value == "rate":
+        return fixed_rate(region, policy, pool)
+    budget = region.budget_of(pool, months_of(year)[-1]) * (1 - policy.incentive.share)
+    total = sum(account.total for account in mine)
+    return year_value(total, sum(account.fund for account in mine), budget, points - taken)

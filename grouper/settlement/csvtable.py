@@ -15,7 +15,7 @@ from grouper.settlement.numbers import FEN, SCALE, decimal_text
 
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?")
-_TRUE = frozenset({"1", "true", "yes", "y", "是"})
+TRUE = frozenset({"1", "true", "yes", "y", "是"})
 _FALSE = frozenset({"0", "false", "no", "n", "否"})
 
 
@@ -93,8 +93,8 @@ class Row:
         value = self.text(column).lower()
         if not value:
             return None
-        if value in _TRUE or value in _FALSE:
-            return value in _TRUE
+        if value in TRUE or value in _FALSE:
+            return value in TRUE
         raise self.error(f"'{column}' is not a flag: '{value}'", "write true or false")
 
     def choice(self, column: str, allowed: tuple[str, ...]) -> str:

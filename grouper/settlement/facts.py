@@ -1,7 +1,7 @@
 """Facts (work files): what later passes of a run need of a case, as memory-mapped Arrow IPC.
 
-Rows stand in the order of the input. Amounts are fen; -1 in ``cell`` and ``account`` means that
-the case does not go the ``drg`` route.
+Rows stand in the order of the input, amounts are fen; the codes are those of `settlement.intake`.
+``factor`` is there only where the policy gives cases a factor.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ SCHEMA: Final = pa.schema(
         ("compliant", pa.int64()),
         ("route", pa.int8()),
         ("reason", pa.int16()),
+        ("days", pa.int32()),
     ]
 )
+FACTOR: Final = pa.field("factor", pa.int64())
+_NO_FACTORS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -43,31 +46,37 @@ class Facts:
     compliant: Ints
     route: NDArray[np.int8]
     reason: NDArray[np.int16]
+    days: Codes
+    factor: Ints
 
 
 class FactsWriter:
     """Writes the facts of a part; the file appears under its name when it is complete."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, factors: bool) -> None:
+        self._schema = SCHEMA.append(FACTOR) if factors else SCHEMA
         self._path = path
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
         self._file = pa.OSFile(str(self._temporary), "wb")
-        self._writer = pa.ipc.new_file(self._file, SCHEMA)
+        self._writer = pa.ipc.new_file(self._file, self._schema)
 
     def write(self, case_id: pa.Array, intake: Intake) -> None:
         """Append a batch."""
-        columns = (
+        columns = [
             intake.cell,
             intake.account,
             intake.total,
             intake.compliant,
             intake.route,
             intake.reason,
-        )
+            intake.days,
+        ]
+        if intake.factor is not None:
+            columns.append(intake.factor)
         self._writer.write_batch(
             pa.RecordBatch.from_arrays(
                 [case_id.cast(pa.string()), *(pa.array(column) for column in columns)],
-                schema=SCHEMA,
+                schema=self._schema,
             )
         )
 
@@ -90,4 +99,6 @@ def read_facts(path: Path) -> Iterator[Facts]:
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             arrays = [batch.column(name).to_numpy() for name in SCHEMA.names[1:]]
-            yield Facts(batch.column("case_id"), *arrays)
+            place = batch.schema.get_field_index("factor")
+            factor = _NO_FACTORS if place < 0 else batch.column(place).to_numpy()
+            yield Facts(batch.column("case_id"), *arrays, factor)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from grouper.grouping import GroupedBatch
 from grouper.settlement.amounts import Ints
-from grouper.settlement.intake import Accounts, Codes, take_in
+from grouper.settlement.intake import Codes, IntakePlan, take_in
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class PastCases:
     total: Ints
 
 
-def take_in_history(batch: pa.RecordBatch, grouped: GroupedBatch, accounts: Accounts) -> PastCases:
+def take_in_history(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> PastCases:
     """Route past cases as those of the run, each by the months of its own year."""
     years = years_of(batch)
     cell = np.full(batch.num_rows, -1, np.int32)
     total = np.zeros(batch.num_rows, np.int64)
     for year in np.unique(years[years > 0]).tolist():
-        intake = take_in(batch, grouped, accounts.in_year(year))
+        intake = take_in(batch, grouped, plan.in_year(year))
         mine = years == year
         cell[mine] = intake.cell[mine]
         total[mine] = intake.total[mine]

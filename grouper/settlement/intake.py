@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -17,13 +18,15 @@ from numpy.typing import NDArray
 
 from grouper.cases import COLUMNS, Column
 from grouper.errors import RegionError
-from grouper.grouping import AMBIGUOUS, GROUPED, GroupedBatch
+from grouper.grouping import AMBIGUOUS, GROUPED, STATUS, UNGROUPED, GroupedBatch
 from grouper.grouping import REASON as GROUPING_REASONS
 from grouper.settlement.amounts import Ints, Mask, fen_column, text_column
+from grouper.settlement.dip import Catalogue, dip_keys, kinds_of
 from grouper.settlement.months import MONTHS, months_of
+from grouper.settlement.numbers import SCALE, p8
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import INSURANCES, LEVELS, Region
-from grouper.settlement.routes import CODE, DRG, INVALID, ITEM, MESSAGES, REASONS
+from grouper.settlement.routes import CODE, DRG, INVALID, ITEM, MESSAGES, PER_DIEM, REASONS
 
 Codes = NDArray[np.int32]
 
@@ -48,10 +51,20 @@ REJECTED_SCHEMA: Final = pa.schema(
 )
 
 
-def intake_columns() -> tuple[Column, ...]:
-    """The case columns that a settlement reads beside those of grouping."""
-    texts = ("case_id", "hospital_id", "insurance", "city", "settle_month")
-    return tuple(COLUMNS[name] for name in (*texts, *_MONEY))
+def intake_columns(policy: Policy) -> tuple[Column, ...]:
+    """The case columns that a settlement by this policy reads beside those of grouping."""
+    names = ["case_id", "hospital_id", "insurance", "city", "settle_month", *_MONEY]
+    if policy.per_diem.used:
+        names += ["los", "bed_day_flag"]
+    if policy.coefficient.tcm_uplift:
+        names.append("tcm_flag")
+    if policy.coefficient.child_uplift:
+        names.append("age")
+    if policy.readmission.days is not None:
+        names += ["person_id", "admission_date", "discharge_date"]
+    if policy.groups.by == "dip":
+        names += ["dx", "px"]
+    return tuple(COLUMNS[name] for name in dict.fromkeys(names))
 
 
 @dataclass(frozen=True)
@@ -90,8 +103,9 @@ class Accounts:
         return self.hospitals[hospital], self.pools[pool], self.months[month]
 
     def pool_month(self, account: Codes) -> Codes:
-        """Pool × 12 + month of accounts; negative accounts stay negative."""
-        return np.where(account < 0, -1, account % (len(self.pools) * MONTHS)).astype(np.int32)
+        """Pool × 12 + month of accounts, also of those that are not paid by points; else -1."""
+        place = np.where(account < -1, -2 - account, account)
+        return np.where(place < 0, -1, place % (len(self.pools) * MONTHS)).astype(np.int32)
 
 
 def make_accounts(region: Region, policy: Policy, year: int, cities: set[str]) -> Accounts:
@@ -112,6 +126,60 @@ def make_accounts(region: Region, policy: Policy, year: int, cities: set[str]) -
 
 
 @dataclass(frozen=True)
+class IntakePlan:
+    """What routes the cases of a run.
+
+    Attributes:
+        accounts: codes of hospitals, pools and months.
+        policy: the rules.
+        first_paid: by hospital, the first month (0 to 12) that is paid by points; earlier cases
+            are simulated.
+        factors: by hospital, its factor in 1e-8; empty where the policy has none.
+        catalogue: disease groups, where the policy groups by DIP.
+    """
+
+    accounts: Accounts
+    policy: Policy
+    first_paid: tuple[int, ...]
+    factors: tuple[int, ...] = ()
+    catalogue: Catalogue | None = None
+
+    @property
+    def with_factors(self) -> bool:
+        """Whether points of a case are multiplied by a factor of its own."""
+        rules = self.policy.coefficient
+        return bool(
+            self.factors
+            or rules.tcm_uplift
+            or rules.child_uplift
+            or self.policy.readmission.days is not None
+        )
+
+    def in_year(self, year: int) -> IntakePlan:
+        """The same plan for cases of another year, all of which count."""
+        accounts = self.accounts.in_year(year)
+        return replace(self, accounts=accounts, first_paid=(0,) * len(self.first_paid))
+
+
+def make_plan(region: Region, policy: Policy, accounts: Accounts) -> IntakePlan:
+    """The plan of a run, without a DIP catalogue.
+
+    Raises:
+        RegionError: a hospital has no factor in rates.csv.
+    """
+    first = (0,) * len(region.hospitals)
+    if policy.participation.dry_run == "before_go_live":
+        first = tuple(
+            sum(month < hospital.go_live[:7] for month in accounts.months)
+            for hospital in region.hospitals
+        )
+    factors: tuple[int, ...] = ()
+    if table := policy.coefficient.factor_table:
+        factors = tuple(p8(region.rate(table, hospital)) for hospital in region.hospitals)
+    return IntakePlan(accounts, policy, first, factors)
+
+
+@dataclass(frozen=True)
 class Intake:
     """A batch of cases as integers, in the order of the input.
 
@@ -119,7 +187,11 @@ class Intake:
         grouped: the grouping, with the cases invalid that a settlement cannot take.
         route: int8, `settlement.routes.ROUTES`.
         reason: int16, `settlement.routes.REASONS`; 0 where the route is ``drg``.
-        cell, account: int32, -1 where the route is not ``drg``.
+        cell: int32, -1 where the case is neither paid nor simulated by points.
+        account: int32 where the route is ``drg``; -2 − account where the case is simulated or
+            paid per day; else -1.
+        factor: int64, 1e-8; None where cases have no factors.
+        days: int32, days of a case of route ``per_diem``.
         compliant: compliant cost in fen.
         amounts: int64 (5, rows), fen, in the order of `AMOUNTS`.
         rejected: rows of `REJECTED_SCHEMA`.
@@ -134,6 +206,8 @@ class Intake:
     account: Codes
     compliant: Ints
     amounts: Ints
+    factor: Ints | None
+    days: Codes
     rejected: pa.Table
     empty: Mapping[str, int]
 
@@ -143,17 +217,18 @@ class Intake:
         return self.amounts[0]
 
 
-def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, accounts: Accounts) -> Intake:
+def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> Intake:
     """Route the cases of a batch.
 
     Args:
         batch: the columns of `intake_columns`; absent ones count as null.
         grouped: the grouping of the same cases.
-        accounts: codes of the run.
+        plan: codes and rules of the run.
 
     Raises:
         RegionError: pools are by city, and neither case nor hospital names one.
     """
+    accounts = plan.accounts
     rows = batch.num_rows
     faults = _Faults(batch, rows)
     for code, reason in enumerate(GROUPING_REASONS):
@@ -175,23 +250,93 @@ def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, accounts: Accounts) ->
     invalid = reason > 0
     route = np.where(invalid, INVALID, np.where(insurance == _SELF, ITEM, DRG)).astype(np.int8)
     reason[route == ITEM] = CODE["self_pay"]
-    drg = route == DRG
-    pool = _pools(batch, accounts, hospital, insurance, drg)
+    insured = route == DRG
+    days = _per_diem(batch, plan, route, reason)
+    waiting = (route == DRG) & (month < np.array((*plan.first_paid, 0), np.int32)[hospital])
+    route[waiting] = ITEM
+    reason[waiting] = CODE["before_go_live"]
+    by_points = (route == DRG) | waiting
+    pool = _pools(batch, accounts, hospital, insurance, insured)
     place = (hospital * len(accounts.pools) + pool) * MONTHS + month
     level = np.array((*accounts.levels, 1), np.int32)[hospital]
-    table, status = _settled_grouping(grouped, invalid, reason)
+    kinds, table, status = _groups(batch, grouped, plan, invalid, reason)
+    account = np.where(route == DRG, place, np.where(insured, -2 - place, -1))
     return Intake(
         table,
         status,
         route,
         reason,
-        np.where(drg, _kinds(grouped) * len(LEVELS) + level - 1, -1).astype(np.int32),
-        np.where(drg, place, -1).astype(np.int32),
+        np.where(by_points, kinds * len(LEVELS) + level - 1, -1).astype(np.int32),
+        account.astype(np.int32),
         np.where(null["compliant_cost"], fen["total_cost"], fen["compliant_cost"]),
         np.stack([fen[name] for name in AMOUNTS]),
+        _factors(batch, plan, hospital) if plan.with_factors else None,
+        days,
         faults.table(),
-        {name: int((null[name] & drg).sum()) for name in AMOUNTS[1:]},
+        {name: int((null[name] & insured).sum()) for name in AMOUNTS[1:]},
     )
+
+
+def _per_diem(
+    batch: pa.RecordBatch, plan: IntakePlan, route: NDArray[np.int8], reason: NDArray[np.int16]
+) -> Codes:
+    """Send long and flagged stays to the route ``per_diem``; return the days of each case."""
+    rules = plan.policy.per_diem
+    days = np.zeros(len(route), np.int32)
+    if not rules.used:
+        return days
+    los = _integers(batch, "los")
+    chosen = []
+    if rules.flagged:
+        chosen.append(("bed_day_flag", _flags(batch, "bed_day_flag")))
+    if rules.long_stay_days is not None:
+        chosen.append(("long_stay", los > rules.long_stay_days))
+    for name, mask in chosen:
+        mine = mask & (route == DRG)
+        route[mine] = PER_DIEM
+        reason[mine] = CODE[name]
+    paid = route == PER_DIEM
+    days[paid] = np.maximum(los[paid], 1)
+    return days
+
+
+def _factors(batch: pa.RecordBatch, plan: IntakePlan, hospital: Codes) -> Ints:
+    """The factor of each case in 1e-8: hospital factor × (1 + uplifts), rounded once."""
+    rules = plan.policy.coefficient
+    variant = np.zeros(batch.num_rows, np.int64)
+    if rules.tcm_uplift:
+        variant += _flags(batch, "tcm_flag")
+    if rules.child_uplift:
+        age = _integers(batch, "age", -1)
+        variant += 2 * ((age >= 0) & (age <= rules.child_age))
+    table = [
+        [
+            p8(
+                Fraction(own, SCALE)
+                * (1 + (rules.tcm_uplift if uplift & 1 else 0))
+                * (1 + (rules.child_uplift if uplift & 2 else 0))
+            )
+            for uplift in range(4)
+        ]
+        for own in (*(plan.factors or (SCALE,) * len(plan.first_paid)), SCALE)
+    ]
+    found: Ints = np.array(table, np.int64)[hospital, variant]
+    return found
+
+
+def _integers(batch: pa.RecordBatch, name: str, missing: int = 0) -> NDArray[np.int64]:
+    column = _column(batch, name)
+    if column is None or pa.types.is_null(column.type):
+        return np.full(batch.num_rows, missing, np.int64)
+    return pc.fill_null(column.cast(pa.int64()), missing).to_numpy(zero_copy_only=False)
+
+
+def _flags(batch: pa.RecordBatch, name: str) -> Mask:
+    column = _column(batch, name)
+    if column is None or pa.types.is_null(column.type):
+        return np.zeros(batch.num_rows, np.bool_)
+    flags: Mask = pc.fill_null(column, False).to_numpy(zero_copy_only=False)
+    return flags
 
 
 class _Faults:
@@ -291,19 +436,14 @@ def _pools(
     return np.array(pairs, np.int32).reshape(-1, len(INSURANCES))[city, insurance]
 
 
-def _kinds(grouped: GroupedBatch) -> Codes:
-    """DRG number; behind the DRGs the ambiguous, then the ungrouped cases."""
-    drgs = len(grouped.scheme.drgs)
-    status = grouped.status
-    return np.where(
-        status == GROUPED, grouped.drg, np.where(status == AMBIGUOUS, drgs, drgs + 1)
-    ).astype(np.int32)
-
-
-def _settled_grouping(
-    grouped: GroupedBatch, invalid: Mask, reason: NDArray[np.int16]
-) -> tuple[pa.RecordBatch, NDArray[np.int8]]:
-    """The grouped table in which every case that the settlement rejects is invalid, too."""
+def _groups(
+    batch: pa.RecordBatch,
+    grouped: GroupedBatch,
+    plan: IntakePlan,
+    invalid: Mask,
+    reason: NDArray[np.int16],
+) -> tuple[Codes, pa.RecordBatch, NDArray[np.int8]]:
+    """(kind, grouped table, status): behind the groups come the ambiguous and the ungrouped."""
     more = invalid & (grouped.reason == 0)
     if more.any():
         grouped = replace(
@@ -311,7 +451,22 @@ def _settled_grouping(
             outcome=np.where(more, 0, grouped.outcome).astype(np.int32),
             reason=np.where(more, 1, grouped.reason).astype(np.int8),
         )
-    table = grouped.table()
-    column = text_column(np.where(invalid, reason, 0), REASONS)
-    position = table.schema.get_field_index("reason")
-    return table.set_column(position, "reason", column), grouped.status
+    table, status = grouped.table(), grouped.status
+    why = text_column(np.where(invalid, reason, 0), REASONS)
+    table = table.set_column(table.schema.get_field_index("reason"), "reason", why)
+    if plan.catalogue is None:
+        drgs = len(grouped.scheme.drgs)
+        other = np.where(status == AMBIGUOUS, drgs, drgs + 1)
+        return np.where(status == GROUPED, grouped.drg, other).astype(np.int32), table, status
+    groups = kinds_of(dip_keys(batch, plan.catalogue.rules), plan.catalogue)
+    groups[invalid] = -1
+    names = (*plan.catalogue.codes, "")
+    status = np.where(invalid, INVALID, np.where(groups < 0, UNGROUPED, GROUPED)).astype(np.int8)
+    for name, column in (
+        ("drg", text_column(np.where(groups < 0, len(names) - 1, groups), names)),
+        ("adrg", text_column(np.zeros(len(groups), np.int32), ("",))),
+        ("status", text_column(status, STATUS)),
+    ):
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    kinds = np.where(groups < 0, len(plan.catalogue.codes) + 1, groups)
+    return kinds.astype(np.int32), table, status

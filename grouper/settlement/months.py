@@ -174,7 +174,7 @@ def settle_months(
         RunError: a month with cases and without points.
     """
     warnings: list[str] = []
-    values = _values(region, policy, year, accounts, warnings)
+    values = point_values(region, policy, year, accounts, warnings)
     deductions = _by_row(region, year)
     extra_rows: dict[AccountKey, list[Extra]] = defaultdict(list)
     for extra in extras:
@@ -195,17 +195,22 @@ def settle_months(
     return Months(values, statements, warnings)
 
 
-def _values(
+def point_values(
     region: Region,
     policy: Policy,
     year: int,
     accounts: Mapping[AccountKey, Account],
     warnings: list[str],
 ) -> dict[tuple[str, str], MonthValue]:
+    """Point value of every pool and month that has accounts."""
     pools: dict[str, dict[str, Account]] = defaultdict(lambda: defaultdict(Account))
     for (_, pool, month), account in sorted(accounts.items()):
         pools[pool][month].add(account)
-    if policy.month.basis == "fund" and any(a.cash for a in accounts.values()):
+    if (
+        policy.month.basis == "fund"
+        and policy.month.value == "budget"
+        and any(a.cash for a in accounts.values())
+    ):
         warnings.append(
             "fund_basis: the point value shares out the fund's budget alone, "
             "and patient cash is subtracted again (month.basis)"
@@ -221,15 +226,33 @@ def _values(
                     file="month_shares.csv",
                     hint="add last year's payment of that month; 0 gives it no budget",
                 )
-            budget = region.budget_of(pool, month) * shares[month]
+            budget = region.budget_of(pool, month) * shares[month] * (1 - policy.incentive.share)
             if policy.month.basis == "total":
                 budget += account.cash
-            values[pool, month] = _value(region, pool, month, account, budget, warnings)
+            values[pool, month] = _value(region, policy, pool, month, account, budget, warnings)
     return values
+
+
+def fixed_rate(region: Region, policy: Policy, pool: str) -> int:
+    """The point value in 1e-8 yuan of a fixed rate per weight (费率法).
+
+    Raises:
+        RegionError: rates.csv has no rate for the pool.
+    """
+    table = policy.month.rate_table
+    for name in (pool, ""):
+        if (rate := region.rates.get((table, "", name))) is not None:
+            return p8(rate / policy.groups.points_per_weight)
+    raise RegionError(
+        f"table '{table}' has no rate for pool '{pool}'",
+        file="rates.csv",
+        hint=f"add a line with table {table} and class '{pool}'",
+    )
 
 
 def _value(
     region: Region,
+    policy: Policy,
     pool: str,
     month: str,
     account: Account,
@@ -244,7 +267,10 @@ def _value(
         )
     frozen = region.closed.get((pool, month))
     if frozen is None:
-        value = p8(budget * _FEN_PER_UNIT / account.points)
+        if policy.month.value == "rate":
+            value = fixed_rate(region, policy, pool)
+        else:
+            value = p8(budget * _FEN_PER_UNIT / account.points)
         return MonthValue(account.cases, budget, account.points, value, closed=False)
     if frozen.points != account.points:
         warnings.append(

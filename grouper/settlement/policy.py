@@ -19,6 +19,7 @@ from grouper.settlement.policykeys import (
     NotNegative,
     OptionalLimit,
     OptionalPlaces,
+    OptionalPlainInt,
     Positive,
     Section,
     Share,
@@ -49,6 +50,37 @@ def _multiples() -> tuple[Multiple, ...]:
     return tuple(Multiple.model_validate({"up_to": p, "times": t}) for p, t in rows)
 
 
+class Trim(Section):
+    """Trimming (裁剪) of a group's costs before means are taken; trimmed cases are still paid."""
+
+    method: Literal["none", "iqr", "percentile"] = key(
+        "none",
+        "none; iqr: fences around the quartiles; percentile: between two quantiles",
+        "裁剪方法：none 不裁剪，iqr 四分位距，percentile 百分位",
+        source="section 4",
+    )
+    lo_k: NotNegative = key(
+        "1.5", "lower fence = Q1 − lo_k × IQR", "下界 = Q1 − lo_k×IQR", unit="×", source="section 4"
+    )
+    hi_k: NotNegative = key(
+        "1.5", "upper fence = Q3 + hi_k × IQR", "上界 = Q3 + hi_k×IQR", unit="×", source="section 4"
+    )
+    low: Share = key("0.05", "lower quantile", "下百分位", source="section 4")
+    high: Share = key("0.95", "upper quantile", "上百分位", source="section 4")
+    action: Literal["drop", "winsorise"] = key(
+        "drop",
+        "drop: leave out what lies outside; winsorise: set it to the bound",
+        "drop 剔除，winsorise 缩尾",
+        source="section 4",
+    )
+    until_cv: OptionalLimit = key(
+        None,
+        "trim again until CV is at most this; none: once",
+        "重复裁剪直至 CV 不大于此值；none 只裁剪一次",
+        source="section 4",
+    )
+
+
 class Population(Section):
     """Which cases the means, CV and coefficients are made of."""
 
@@ -58,6 +90,13 @@ class Population(Section):
         "均值、CV、系数所用病例：history 历史年度，own 本期病例，auto 有历史则用历史",
         source="section 12",
     )
+    blend: tuple[Positive, ...] = key(
+        (),
+        "weights of the history's years, oldest first; empty: equal",
+        "各历史年度权重，由远及近；空为等权",
+        source="section 4; Zhejiang 2:3:5",
+    )
+    trim: Trim = key(Trim, "trimming", "裁剪")
 
 
 class Weights(Section):
@@ -75,6 +114,15 @@ class Weights(Section):
         "测算权重的小数位数；留空则以精确商继续计算",
         unit="places",
         source="section 4",
+    )
+    changes: dict[str, Positive] = key(
+        {},
+        "weights changed by hand, by DRG; the others are multiplied so that total weight stays",
+        "人工调整的权重；其余权重同比调整以保持总权重不变",
+        source="section 4",
+    )
+    frozen: tuple[str, ...] = key(
+        (), "DRGs whose weight is never multiplied", "不参与同比调整的病组", source="section 4"
     )
 
 
@@ -113,6 +161,20 @@ class Coefficient(Section):
     basic_value: NotNegative = key(
         1, "common value of a basic group", "基础病组统一系数", source="section 4"
     )
+    factor_table: str = key(
+        "",
+        "table of rates.csv with a factor per hospital (class: hospital, class or level); "
+        "empty: none",
+        "rates.csv 中医院系数表名；空为无",
+        source="section 10",
+    )
+    tcm_uplift: NotNegative = key(
+        0, "added to 1 for a case with tcm_flag", "中医病例加成", source="section 4"
+    )
+    child_uplift: NotNegative = key(0, "added to 1 for a child", "儿童病例加成", source="section 4")
+    child_age: Annotated[int, Field(ge=0)] = key(
+        6, "a child is at most this old", "儿童年龄上限", unit="years", source="section 4"
+    )
     fallback: Literal["one", "nearest"] = key(
         "one",
         "a level without cases: 1, or as the nearest level (the lower one on a tie)",
@@ -131,6 +193,16 @@ class High(Section):
     mean: MeanOf = key(
         "level", "mean it is compared with", "比较所用均值：等级或全区域", source="section 5"
     )
+    inclusive: bool = key(
+        False, "a cost equal to the bound is high", "等于界值是否为高倍率", source="section 10"
+    )
+    pay: Literal["review", "deviation"] = key(
+        "review",
+        "review: P·k until a review adds points; deviation: P·k·(r − T + factor) at once",
+        "review 经特病单议追加，deviation 按偏差直接计点",
+        source="sections 5 and 10",
+    )
+    factor: NotNegative = key(1, "factor of the deviation rule", "偏差法系数", source="section 10")
     multiples: tuple[Multiple, ...] = Field(
         default_factory=_multiples,
         description="multiples by base points, in rising order",
@@ -157,6 +229,12 @@ class Low(Section):
     mean: MeanOf = key("level", "mean it is compared with", "比较所用均值", source="section 5")
     ratio: NotNegative = key(
         "0.3", "a cost below ratio × mean is low", "低于均值的该比例为低倍率", source="section 5"
+    )
+    inclusive: bool = key(
+        False, "a cost equal to the bound is low", "等于界值是否为低倍率", source="section 10"
+    )
+    with_coefficient: bool = key(
+        False, "points of a low case take the coefficient", "低倍率是否乘系数", source="section 5"
     )
     points_mean: MeanOf = key(
         "region",
@@ -199,6 +277,125 @@ class Ungroupable(Section):
     )
 
 
+class Groups(Section):
+    """What a case is grouped into, and what a weight of 1 is worth."""
+
+    by: Literal["drg", "dip"] = key(
+        "drg",
+        "drg: the scheme's groups; dip: principal diagnosis and procedures, from the population",
+        "drg 按分组方案，dip 按病种（主诊断亚目+手术操作）",
+        source="section 10",
+    )
+    points_per_weight: Positive = key(
+        100,
+        "base points of weight 1 (DIP scores: 1000)",
+        "权重 1 对应的基准点数（DIP 分值为 1000）",
+        unit="points",
+        source="section 4",
+    )
+    dip_characters: Annotated[int, Field(ge=1, le=10)] = key(
+        5,
+        "characters of the principal diagnosis in a DIP group, as written",
+        "病种取主诊断编码位数",
+        unit="characters",
+        source="section 10",
+    )
+    dip_min_cases: Annotated[int, Field(ge=1)] = key(
+        15,
+        "a DIP group with fewer cases falls into its comprehensive group",
+        "病例数少于该值的病种并入综合病种",
+        unit="cases",
+        source="section 10",
+    )
+
+
+class Participation(Section):
+    """Dry run (空转): who is simulated and not paid by points."""
+
+    dry_run: Literal["never", "before_go_live"] = key(
+        "never",
+        "before_go_live: a hospital's cases before the month of its go_live are paid by item and "
+        "simulated",
+        "before_go_live：医院上线前的病例按项目付费并模拟",
+        source="section 2, Tongren",
+    )
+    side_by_side: bool = key(
+        False,
+        "write simulation.parquet: points payment beside the cost by item, per hospital and group",
+        "输出模拟对照表：按点数付费与按项目费用对照",
+        source="section 2, Hunan",
+    )
+
+
+class Incentive(Section):
+    """Incentive pool (激励机制基金池): a part of the budget kept for the year end (Shanwei)."""
+
+    share: Share = key(
+        0, "share of the budget kept for the pool", "激励资金池占预算比例", source="section 2"
+    )
+    table: str = key(
+        "encouragement",
+        "table of rates.csv with the encouragement coefficients (鼓励系数)",
+        "rates.csv 中鼓励系数表名",
+        source="section 2, Shanwei",
+    )
+
+
+class PerDiem(Section):
+    """Cases paid per day (床日), from a budget line of their own."""
+
+    flagged: bool = key(
+        False, "cases with bed_day_flag are paid per day", "床日标志病例按床日", source="section 5"
+    )
+    long_stay_days: OptionalPlainInt = key(
+        None,
+        "stays longer than this are paid per day; none: never",
+        "住院天数超过该值按床日；none 不设",
+        unit="days",
+        source="section 5",
+    )
+    table: str = key(
+        "per_diem",
+        "table of rates.csv with points per day (class: hospital, class or level)",
+        "rates.csv 中每床日点数表名",
+        unit="points per day",
+        source="section 5",
+    )
+    line: str = key(
+        "per_diem",
+        "budget line, negative, whose amount pays these cases",
+        "支付床日病例的预算项（负值）",
+        source="section 2",
+    )
+
+    @property
+    def used(self) -> bool:
+        """Whether any case is paid per day."""
+        return self.flagged or self.long_stay_days is not None
+
+
+class Readmission(Section):
+    """The same group again within some days halves the earlier stay."""
+
+    days: OptionalPlainInt = key(
+        None,
+        "a stay is halved when the person is admitted to the same group within so many days; none: "
+        "never",
+        "同病组再入院天数；前次住院点数减半；none 不设",
+        unit="days",
+        source="section 5",
+    )
+    factor: Share = key(
+        "0.5", "what the earlier stay keeps", "前次住院保留比例", source="section 5"
+    )
+    exempt: tuple[str, ...] = key(
+        (),
+        "ADRGs or DRGs that are exempt, such as chemo- and radiotherapy",
+        "豁免的病组，如放化疗",
+        source="section 5",
+    )
+
+
 class Pools(Section):
     """Which cases share a budget."""
 
@@ -225,6 +422,31 @@ class Month(Section):
         "点值口径：fund 仅统筹基金，total 含患者现金",
         source="section 6",
     )
+    value: Literal["budget", "rate"] = key(
+        "budget",
+        "budget: month budget / points; rate: a fixed rate per weight, from rates.csv",
+        "点值：budget 预算/点数，rate 固定费率（rates.csv）",
+        source="section 2, Tongren",
+    )
+    rate_table: str = key(
+        "rate",
+        "table of rates.csv with the rate per weight (class: pool, or empty)",
+        "rates.csv 中费率表名",
+        unit="yuan per weight",
+        source="section 2, Tongren",
+    )
+
+
+class Overspend(Section):
+    """A band of overspending that the fund shares."""
+
+    up_to: Positive | None = key(
+        None,
+        "overspend / settled amount up to this; empty in the last row",
+        "超支比例上限；末行留空",
+        source="section 7",
+    )
+    share: Share = key(..., "share that the fund pays", "基金分担比例", source="section 7")
 
 
 class YearEnd(Section):
@@ -250,6 +472,25 @@ class YearEnd(Section):
         source="section 7",
     )
 
+    overspend: tuple[Overspend, ...] = key(
+        (),
+        "bands in which the fund shares what the cost exceeds the settled amount by",
+        "超支分担区间",
+        source="section 7",
+    )
+    alliances: bool = key(
+        False,
+        "settle an alliance as one entity and pay its lead hospital",
+        "县域医共体合并清算，支付牵头医院",
+        source="section 7",
+    )
+    coefficients: Literal["kept", "recomputed"] = key(
+        "kept",
+        "recomputed: the clearing uses coefficients of the year's own cases",
+        "年终系数：kept 沿用，recomputed 按当年数据重算",
+        source="section 7",
+    )
+
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         if sorted(self.order) != sorted(STEPS):
@@ -270,6 +511,8 @@ class Policy(Section):
         "结算年度；留空取病例最多的年度",
         unit="year",
     )
+    groups: Groups = key(Groups, "groups", "分组")
+    participation: Participation = key(Participation, "dry run", "空转与模拟")
     population: Population = key(Population, "population of the statistics", "统计口径")
     weights: Weights = key(Weights, "weights", "权重")
     stability: Stability = key(Stability, "stable groups", "稳定病组")
@@ -278,6 +521,9 @@ class Policy(Section):
     low: Low = key(Low, "low-cost cases", "低倍率")
     bands: Bands = key(Bands, "bands of the cost ratio", "费用区间")
     ungroupable: Ungroupable = key(Ungroupable, "cases without a benchmark", "无基准病例")
+    per_diem: PerDiem = key(PerDiem, "per-diem cases", "床日付费")
+    readmission: Readmission = key(Readmission, "readmission", "再入院")
+    incentive: Incentive = key(Incentive, "incentive pool", "激励资金池")
     pools: Pools = key(Pools, "pools", "统筹池")
     month: Month = key(Month, "monthly prepayment", "月预结算")
     year_end: YearEnd = key(YearEnd, "year-end clearing", "年终清算")

@@ -54,6 +54,7 @@ NotNegative = Annotated[Exact, Field(ge=0)]
 Positive = Annotated[Exact, Field(gt=0)]
 Share = Annotated[Exact, Field(ge=0, le=1)]
 OptionalLimit = Annotated[NotNegative | None, BeforeValidator(_optional)]
+OptionalPlainInt = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_optional)]
 OptionalPlaces = Annotated[Annotated[int, Field(ge=0, le=12)] | None, BeforeValidator(_optional)]
 
 

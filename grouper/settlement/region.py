@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from grouper.errors import RegionError
-from grouper.settlement.csvtable import Row, read_rows
+from grouper.settlement.csvtable import TRUE, Row, read_rows
 from grouper.settlement.numbers import yuan_text
 
 K = TypeVar("K")
@@ -36,7 +36,7 @@ class Hospital:
         kind: class within the level, as written in column ``class``; may be empty.
         city: its city, used where a case names none.
         alliance: county medical alliance (县域医共体), settled as one entity; may be empty.
-        lead: whether it is the lead hospital of its alliance.
+        lead: true where it leads its alliance, or the id of the hospital that does; may be empty.
         assessment: assessment coefficient (考核系数), in 1e-8.
         go_live: first day of DRG payment; before it the hospital is only simulated. Empty: always.
         pilot: whether it takes part; None where the file does not say.
@@ -48,7 +48,7 @@ class Hospital:
     kind: str
     city: str
     alliance: str
-    lead: bool
+    lead: str
     assessment: int
     go_live: str
     pilot: bool | None
@@ -136,6 +136,50 @@ class Region:
         """Position of each hospital in ``hospitals``, which is sorted by id."""
         return {hospital.hospital_id: i for i, hospital in enumerate(self.hospitals)}
 
+    @cached_property
+    def leads(self) -> dict[str, str]:
+        """The lead hospital (牵头医院) of every hospital that is in an alliance.
+
+        Raises:
+            RegionError: an alliance has no lead hospital, or several.
+        """
+        named: dict[str, set[str]] = {}
+        for hospital in self.hospitals:
+            if hospital.alliance:
+                leads = named.setdefault(hospital.alliance, set())
+                if hospital.lead in self.hospital_index:
+                    leads.add(hospital.lead)
+                elif hospital.lead.lower() in TRUE:
+                    leads.add(hospital.hospital_id)
+        for alliance, leads in sorted(named.items()):
+            if len(leads) != 1:
+                raise RegionError(
+                    f"alliance '{alliance}' has {len(leads)} lead hospitals",
+                    file="hospitals.csv",
+                    hint="write true in column lead of one of its hospitals",
+                )
+        return {
+            hospital.hospital_id: next(iter(named[hospital.alliance]))
+            for hospital in self.hospitals
+            if hospital.alliance
+        }
+
+    def rate(self, table: str, hospital: Hospital, drg: str = "") -> Fraction:
+        """A value of rates.csv for a hospital: its own, its class's, its level's, or the common.
+
+        Raises:
+            RegionError: there is none.
+        """
+        for kind in (hospital.hospital_id, hospital.kind, str(hospital.level), ""):
+            if (value := self.rates.get((table, drg, kind))) is not None:
+                return value
+        of = f" for {drg}" if drg else ""
+        raise RegionError(
+            f"table '{table}' has no value{of} for hospital '{hospital.hospital_id}'",
+            file="rates.csv",
+            hint=f"add a line with table {table} and class '{hospital.kind or hospital.level}'",
+        )
+
     def budget_of(self, pool: str, month: str) -> int:
         """The yearly DRG budget in fen that holds in a month: Σ of each line's latest row.
 
@@ -158,6 +202,15 @@ class Region:
                 hint="fund_total is positive, the lines that lower it are negative",
             )
         return amount
+
+    def line_of(self, pool: str, line: str, month: str) -> int:
+        """The yearly amount in fen of a budget line that holds in a month; 0 where none is."""
+        rows = [
+            entry
+            for entry in self.budget
+            if (entry.pool, entry.line) == (pool, line) and entry.effective_month <= month
+        ]
+        return max(rows, key=lambda entry: entry.effective_month).amount if rows else 0
 
     def _no_budget(self, pool: str, month: str) -> RegionError:
         pools = sorted({line.pool for line in self.budget})
@@ -222,7 +275,7 @@ def _hospitals(folder: Path) -> tuple[Hospital, ...]:
                 kind=row.text("class"),
                 city=row.text("city"),
                 alliance=row.text("alliance"),
-                lead=row.flag("lead") is True,
+                lead=row.text("lead"),
                 assessment=assessment,
                 go_live=row.date("go_live"),
                 pilot=row.flag("pilot"),

@@ -16,7 +16,7 @@ from grouper.kernels.points import TOTAL_COST
 from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.intake import Accounts
 from grouper.settlement.months import Extra, month_after
-from grouper.settlement.numbers import rounded, yuan_text
+from grouper.settlement.numbers import SCALE, rounded, yuan_text
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import LEVELS, Region, Review
 from grouper.settlement.routes import CODE
@@ -40,7 +40,8 @@ class ReviewedCase:
     Attributes:
         review: position in `Region.reviews`.
         part, row: where the case stands.
-        cell, account: -1 where the case does not go the ``drg`` route.
+        cell, account: negative where the case does not go the ``drg`` route.
+        factor: the case's factor in 1e-8; None where the policy has none.
     """
 
     review: int
@@ -50,6 +51,7 @@ class ReviewedCase:
     account: int
     total: int
     compliant: int
+    factor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def decide(
     counts = {"approved": 0, "refused": 0, "pending": 0, "without_effect": 0}
     for case in sorted(cases, key=lambda case: (region.reviews[case.review].case_id, case.part)):
         review = region.reviews[case.review]
-        if case.cell < 0:
+        if case.account < 0:
             counts["without_effect"] += 1
             warnings.append(f"review_without_effect: case '{review.case_id}' is not paid by DRG")
             continue
@@ -150,7 +152,8 @@ def _decision(
 ) -> tuple[int, int]:
     """(decided, carried) points of an approved case."""
     rule = next(r for r in rules if r.lowest <= _cost(r, case) <= r.highest)
-    carried = rule.points(_cost(rule, case))
+    factor = SCALE if case.factor is None else case.factor
+    carried = rule.points(_cost(rule, case), factor)
     whole = rule.kind in (UNSTABLE, UNGROUPED, AMBIGUOUS) or review.kind == WHOLE_GROUP
     cost = case.total if whole else _cost(rule, case)
     if review.unreasonable > cost:
@@ -162,8 +165,9 @@ def _decision(
             hint="correct the amount",
         )
     if whole:
-        return rounded((cost - review.unreasonable) * by_cost_slope(benchmarks.mean)), carried
-    if rule.kind != HIGH:
+        exact = (cost - review.unreasonable) * by_cost_slope(benchmarks.mean)
+        return rounded(exact), carried
+    if rule.kind != HIGH or policy.high.pay != "review":
         return carried, carried
     drg, level = divmod(case.cell, len(LEVELS))
     benchmark = benchmarks.drgs[drg]
@@ -179,6 +183,7 @@ def _decision(
             review.unreasonable,
             mean,
             benchmark.multiple,
+            factor,
         ),
         carried,
     )

@@ -21,6 +21,10 @@ REASONS: Final = (
     "negative_cost",
     # item
     "self_pay",
+    "before_go_live",
+    # per_diem
+    "bed_day_flag",
+    "long_stay",
     # drg
     "within_bounds",
     "above_high",
@@ -32,6 +36,7 @@ REASONS: Final = (
     "high_cv",
     "ambiguous",
     "ungrouped",
+    "readmitted",
     "review_approved",
     "review_refused",
     "review_pending",

@@ -28,7 +28,7 @@ from grouper.kernels.points import (
 )
 from grouper.kernels.wide import LIMB_BITS, LIMBS, WIDE_BITS
 from grouper.settlement.benchmarks import Benchmark, Benchmarks, LevelBenchmark
-from grouper.settlement.numbers import MAX_FEN, SCALE, half_up, p8
+from grouper.settlement.numbers import MAX_FEN, SCALE, half_up, p8, rounded
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import LEVELS
 
@@ -38,6 +38,7 @@ NORMAL, HIGH, LOW, BAND, UNSTABLE, UNGROUPED, AMBIGUOUS = range(len(CLASSES))
 ANY_COST = 2**63 - 1
 _COLUMN = {"total_cost": TOTAL_COST, "compliant_cost": COMPLIANT_COST}
 _LIMB_MASK = 2**LIMB_BITS - 1
+_FACTOR_BITS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Rule:
         lowest, highest: costs in fen that the rule holds for, both included.
         kind: position in `CLASSES`.
         fixed: points in 1e-8, or -1 where they follow from the cost.
-        slope, offset: points = cost × slope + offset, exact, in 1e-8 per fen and 1e-8.
+        slope, offset: points = cost × slope + offset, exact, in 1e-8 per fen and 1e-8; where the
+            points are fixed, offset is what they are rounded from.
         cap: most points, or -1.
     """
 
@@ -62,13 +64,15 @@ class Rule:
     offset: Fraction = Fraction(0)
     cap: int = -1
 
-    def points(self, cost: int) -> int:
-        """Points in 1e-8 of a cost in fen, rounded once."""
-        if self.fixed >= 0:
+    def points(self, cost: int, factor: int = SCALE) -> int:
+        """Points in 1e-8 of a cost in fen and a factor of the case in 1e-8, rounded once."""
+        exact = (cost * self.slope + self.offset) * factor / SCALE
+        if self.fixed >= 0 and factor == SCALE:
             return self.fixed
-        exact = cost * self.slope + self.offset
-        points = half_up(exact.numerator, exact.denominator)
-        return min(points, self.cap) if self.cap >= 0 else points
+        points = rounded(exact)
+        if self.cap >= 0:
+            points = min(points, rounded(Fraction(self.cap * factor, SCALE)))
+        return points
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,34 +114,69 @@ def _by_cost(kind: int, share: Fraction, mean: Fraction) -> Rule:
 def _stable(benchmark: Benchmark, level: LevelBenchmark, policy: Policy) -> list[Rule]:
     base = benchmark.base_points
     assert base is not None  # a group without a weight is unstable
-    full = normal_points(base, level.coefficient)
+    coefficient = Fraction(level.coefficient, SCALE)
     rules = []
     if level.high_above is not None:
-        # cost > bound, and costs are whole fen: cost >= floor(bound) + 1
-        first = level.high_above.numerator // level.high_above.denominator + 1
-        rules.append(Rule(_COLUMN[policy.high.cost], first, ANY_COST, HIGH, fixed=full))
+        rules.append(_high(benchmark, level, base, coefficient, policy))
     if level.low_below is not None:
         divisor = level.mean if policy.low.points_mean == "level" else benchmark.region_mean
         assert divisor is not None  # a bound needs both means
-        last = -(-level.low_below.numerator // level.low_below.denominator) - 1
-        slope = Fraction(base) / divisor
-        rules.append(Rule(_COLUMN[policy.low.cost], 0, last, LOW, slope=slope, cap=base))
+        last = _last_below(level.low_below, inclusive=policy.low.inclusive)
+        times = coefficient if policy.low.with_coefficient else Fraction(1)
+        most = -1 if policy.low.with_coefficient else base
+        rules.append(
+            Rule(_COLUMN[policy.low.cost], 0, last, LOW, slope=base * times / divisor, cap=most)
+        )
     mean = level.mean if policy.bands.mean == "level" else benchmark.region_mean
     if mean is not None:
-        for band in policy.bands.rows:
-            above, up_to = band.above * mean, band.up_to * mean
-            rules.append(
-                Rule(
-                    _COLUMN[policy.bands.cost],
-                    above.numerator // above.denominator + 1,
-                    up_to.numerator // up_to.denominator,
-                    BAND,
-                    slope=Fraction(base) / mean,
-                    offset=base * band.add,
-                )
+        rules.extend(
+            Rule(
+                _COLUMN[policy.bands.cost],
+                _first_above(band.above * mean),
+                _last_below(band.up_to * mean, inclusive=True),
+                BAND,
+                slope=Fraction(base) / mean,
+                offset=base * band.add,
             )
-    rules.append(Rule(TOTAL_COST, 0, ANY_COST, NORMAL, fixed=full))
+            for band in policy.bands.rows
+        )
+    rules.append(_full(TOTAL_COST, 0, NORMAL, base * coefficient))
     return rules
+
+
+def _high(
+    benchmark: Benchmark, level: LevelBenchmark, base: int, coefficient: Fraction, policy: Policy
+) -> Rule:
+    bound = level.high_above
+    mean = level.mean if policy.high.mean == "level" else benchmark.region_mean
+    assert bound is not None
+    assert mean is not None
+    cost = _COLUMN[policy.high.cost]
+    first = (
+        -(-bound.numerator // bound.denominator) if policy.high.inclusive else _first_above(bound)
+    )
+    if policy.high.pay == "review":
+        return _full(cost, first, HIGH, base * coefficient)
+    # P·k·(r − T + factor), r = cost / mean
+    full = base * coefficient
+    offset = full * (policy.high.factor - benchmark.multiple)
+    return Rule(cost, first, ANY_COST, HIGH, slope=full / mean, offset=offset)
+
+
+def _full(cost: int, first: int, kind: int, exact: Fraction) -> Rule:
+    return Rule(cost, first, ANY_COST, kind, fixed=rounded(exact), offset=exact)
+
+
+def _first_above(bound: Fraction) -> int:
+    """The least whole fen above a bound: cost > bound is cost >= floor(bound) + 1."""
+    return bound.numerator // bound.denominator + 1
+
+
+def _last_below(bound: Fraction, *, inclusive: bool) -> int:
+    """The largest whole fen below a bound, or not above it."""
+    if inclusive:
+        return bound.numerator // bound.denominator
+    return -(-bound.numerator // bound.denominator) - 1
 
 
 def normal_points(base: int, coefficient: int) -> int:
@@ -146,19 +185,25 @@ def normal_points(base: int, coefficient: int) -> int:
 
 
 def high_points(
-    base: int, coefficient: int, cost: int, unreasonable: int, mean: Fraction, multiple: Fraction
+    base: int,
+    coefficient: int,
+    cost: int,
+    unreasonable: int,
+    mean: Fraction,
+    multiple: Fraction,
+    factor: int = SCALE,
 ) -> int:
     """Points of an approved high case: P·k·(1 + x), x = (cost − unreasonable)/l − T, at least 0."""
     over = max(Fraction(cost - unreasonable) / mean - multiple, Fraction(0))
-    return p8(Fraction(base * coefficient, SCALE * SCALE) * (1 + over))
+    return p8(Fraction(base * coefficient * factor, SCALE**3) * (1 + over))
 
 
-def compile_rules(cells: Sequence[Sequence[Rule]], factor_bits: int = 0) -> RuleTable:
+def compile_rules(cells: Sequence[Sequence[Rule]], *, factors: bool = False) -> RuleTable:
     """The rules as arrays.
 
     Args:
         cells: rules by cell.
-        factor_bits: bits of the largest factor of a case, 0 where there are none.
+        factors: whether cases have factors, in 1e-8; then no points are fixed beforehand.
 
     Raises:
         RunError: the exact fractions of a rule are too long for the kernel.
@@ -173,21 +218,24 @@ def compile_rules(cells: Sequence[Sequence[Rule]], factor_bits: int = 0) -> Rule
             rule.lowest,
             rule.highest,
             rule.kind,
-            rule.fixed,
+            -1 if factors else rule.fixed,
             rule.cap,
         )
-        if rule.fixed < 0:
-            terms[row] = _terms(rule, factor_bits)
+        if rule.fixed < 0 or factors:
+            terms[row] = _terms(rule, factors=factors)
     return RuleTable(start, bounds, terms)
 
 
-def _terms(rule: Rule, factor_bits: int) -> list[int]:
+def _terms(rule: Rule, *, factors: bool) -> list[int]:
     slope, offset = rule.slope, rule.offset
-    below = slope.denominator * offset.denominator
+    below = slope.denominator * offset.denominator * (SCALE if factors else 1)
     a = slope.numerator * offset.denominator
     c = offset.numerator * slope.denominator
     largest = abs(a) * max(MAX_FEN, 1) + abs(c)
-    if max(largest.bit_length() + factor_bits, below.bit_length()) > WIDE_BITS - 2:
+    if (
+        max(largest.bit_length() + (_FACTOR_BITS if factors else 0), below.bit_length())
+        > WIDE_BITS - 2
+    ):
         raise RunError(
             "the exact mean of a group has more digits than the engine computes with",
             hint="blend fewer years of history, or give blending weights with fewer digits",

@@ -8,9 +8,10 @@ sums do not depend on how the cases were split.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,24 @@ class CellSums:
         return CellSums(
             np.zeros(cells, np.int64), np.zeros(cells, np.int64), np.zeros((cells, 4), np.int64)
         )
+
+
+class CellTotals(Protocol):
+    """Exact sums by cell."""
+
+    def of(self, cell: int) -> Sums:
+        """The exact sums of one cell."""
+
+
+class SumTable:
+    """Sums that were computed cell by cell, as after trimming."""
+
+    def __init__(self, sums: Mapping[int, Sums]) -> None:
+        self._sums = sums
+
+    def of(self, cell: int) -> Sums:
+        """The exact sums of one cell."""
+        return self._sums.get(cell, Sums())
 
 
 class SumTotal:
@@ -72,8 +91,8 @@ class Sums:
     """n, Σx and Σx² of costs in fen, exact."""
 
     count: int = 0
-    total: int = 0
-    squares: int = 0
+    total: int | Fraction = 0
+    squares: int | Fraction = 0
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(
@@ -83,7 +102,7 @@ class Sums:
     @property
     def mean(self) -> Fraction | None:
         """Mean cost in fen; None without cases or where every cost is zero."""
-        return Fraction(self.total, self.count) if self.total > 0 else None
+        return Fraction(self.total) / self.count if self.total > 0 else None
 
     def steady(self, max_cv: Fraction) -> bool:
         """Whether CV ≤ max_cv: n·Σx² − (Σx)² ≤ max_cv²·(Σx)², without a root."""
@@ -95,7 +114,7 @@ class Sums:
         """Coefficient of variation, population sd / mean, for display."""
         if self.total == 0:
             return None
-        return math.sqrt((self.count * self.squares - self.total**2) / self.total**2)
+        return math.sqrt(Fraction(self.count * self.squares - self.total**2) / self.total**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +138,21 @@ class Population:
         groups: one entry per DRG of the scheme.
         mean: M, mean total cost in fen of all cases of route ``drg``, grouped or not; None if 0.
         count: number of these cases.
+        explained: RIV = (SST − ΣSSW) / SST over the grouped cases; None where all costs are equal.
     """
 
     groups: tuple[Group, ...]
     mean: Fraction | None
     count: int
+    explained: Fraction | None
+
+    @property
+    def group_rate(self) -> Fraction:
+        """Share of the cases that are grouped (入组率)."""
+        return Fraction(sum(group.sums[0].count for group in self.groups), max(self.count, 1))
 
 
-def population(drgs: int, years: Sequence[tuple[Fraction, SumTotal]]) -> Population:
+def population(drgs: int, years: Sequence[tuple[Fraction, CellTotals]]) -> Population:
     """Statistics from the sums of one or several years.
 
     Args:
@@ -158,7 +184,19 @@ def population(drgs: int, years: Sequence[tuple[Fraction, SumTotal]]) -> Populat
         (weight, sum((sums.of(cell) for cell in range(cell_count(drgs))), Sums()))
         for weight, sums in years
     ]
-    return Population(tuple(groups), _blend(overall), sum(sums.count for _, sums in overall))
+    count = sum(sums.count for _, sums in overall)
+    return Population(tuple(groups), _blend(overall), count, _explained(groups))
+
+
+def _explained(groups: Sequence[Group]) -> Fraction | None:
+    """RIV, the share of the variance of cost that the groups explain."""
+    regions = [group.sums[0] for group in groups if group.sums[0].count]
+    whole = sum(regions, Sums())
+    if not whole.count:
+        return None
+    spread = whole.squares - Fraction(whole.total) ** 2 / whole.count
+    within = sum((g.squares - Fraction(g.total) ** 2 / g.count for g in regions), Fraction(0))
+    return (spread - within) / spread if spread else None
 
 
 def _blend(years: Sequence[tuple[Fraction, Sums]]) -> Fraction | None:

@@ -9,9 +9,11 @@ import pyarrow as pa
 
 from grouper.settlement.amounts import MONEY, POINTS, exact_column
 from grouper.settlement.benchmarks import Benchmarks
-from grouper.settlement.clearing import Clearing
+from grouper.settlement.clearing import Clearing, Incentive
+from grouper.settlement.intake import Accounts
 from grouper.settlement.months import AccountKey, HospitalMonth, Months
 from grouper.settlement.numbers import p8, rounded
+from grouper.settlement.perdiem import PerDiemMonth
 from grouper.settlement.region import LEVELS
 from grouper.settlement.statistics import Population
 
@@ -138,5 +140,74 @@ def clearing_table(cleared: Mapping[tuple[str, str], Clearing]) -> pa.Table:
             "cash": _money([row.cash for row in made]),
             "already_paid": _money([row.already_paid for row in made]),
             "due": _money([row.due for row in made]),
+        }
+    )
+
+
+def simulation_table(
+    accounts: Accounts,
+    codes: Sequence[str],
+    sums: Mapping[tuple[int, int], tuple[int, int, int, int]],
+) -> pa.Table:
+    """``simulation``: by hospital, pool and group the payment by item beside that by points.
+
+    Columns hospital_id, pool, drg (empty: without a group), cases, simulated_cases, item (total
+    cost), by_points (points × v) and difference, in yuan.
+    """
+    rows = []
+    for (owner, kind), row in sums.items():
+        hospital, pool = divmod(owner, len(accounts.pools))
+        code = codes[kind] if kind < len(codes) else ""
+        rows.append((accounts.hospitals[hospital], accounts.pools[pool], code, kind, *row))
+    rows.sort()
+    return pa.table(
+        {
+            "hospital_id": pa.array([row[0] for row in rows], pa.string()),
+            "pool": pa.array([row[1] for row in rows], pa.string()),
+            "drg": pa.array([row[2] for row in rows], pa.string()),
+            "status": pa.array(
+                [
+                    ("grouped", "ambiguous", "ungrouped")[max(0, row[3] - len(codes) + 1)]
+                    for row in rows
+                ],
+                pa.string(),
+            ),
+            "cases": pa.array([row[4] for row in rows], pa.int64()),
+            "simulated_cases": pa.array([row[5] for row in rows], pa.int64()),
+            "item": _money([row[6] for row in rows]),
+            "by_points": _money([row[7] for row in rows]),
+            "difference": _money([row[7] - row[6] for row in rows]),
+        }
+    )
+
+
+def incentive_table(shared: Mapping[tuple[str, str], Incentive]) -> pa.Table:
+    """``incentive``: hospital_id, pool, points, coefficient, amount."""
+    rows = sorted(shared.items())
+    return pa.table(
+        {
+            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
+            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
+            "points": _points([row.points for _, row in rows]),
+            "coefficient": _points([row.coefficient for _, row in rows]),
+            "amount": _money([row.amount for _, row in rows]),
+        }
+    )
+
+
+def per_diem_table(statements: Mapping[AccountKey, PerDiemMonth]) -> pa.Table:
+    """``per_diem``: hospital_id, pool, month, cases, points, point_value, gross, cash, paid."""
+    rows = sorted(statements.items())
+    return pa.table(
+        {
+            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
+            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
+            "month": pa.array([key[2] for key, _ in rows], pa.string()),
+            "cases": pa.array([row.cases for _, row in rows], pa.int64()),
+            "points": _points([row.points for _, row in rows]),
+            "point_value": _points([row.point_value for _, row in rows]),
+            "gross": _money([row.gross for _, row in rows]),
+            "cash": _money([row.cash for _, row in rows]),
+            "paid": _money([row.paid for _, row in rows]),
         }
     )

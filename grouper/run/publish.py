@@ -1,0 +1,142 @@
+"""The tables that the driver writes whole, and the equations that they must fulfil."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from grouper.parts import part_name
+from grouper.run.folder import Manifest, write_table
+from grouper.run.work import WORK
+from grouper.settlement import checks, tables
+from grouper.settlement.benchmarks import Benchmarks
+from grouper.settlement.clearing import Clearing, Incentive
+from grouper.settlement.intake import REJECTED_SCHEMA, Accounts
+from grouper.settlement.months import Months, months_of
+from grouper.settlement.numbers import SCALE, half_up, points_text, rounded, yuan_text
+from grouper.settlement.perdiem import PerDiemMonths
+from grouper.settlement.policy import Policy
+from grouper.settlement.region import LEVELS, Region
+from grouper.settlement.routes import DRG, ROUTES
+from grouper.settlement.statistics import Population
+
+if TYPE_CHECKING:
+    from grouper.run.driver import Grouped, Written
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that was decided in a run."""
+
+    region: Region
+    policy: Policy
+    codes: tuple[str, ...]
+    accounts: Accounts
+    statistics: Population
+    benchmarks: Benchmarks
+    months: Months
+    cleared: Mapping[tuple[str, str], Clearing]
+    incentives: Mapping[tuple[str, str], Incentive]
+    per_diem: PerDiemMonths
+    beside: Mapping[tuple[int, int], tuple[int, int, int, int]]
+
+
+def publish(
+    out: Path, manifest: Manifest, outcome: Outcome, numbers: Sequence[int]
+) -> dict[str, pa.Table]:
+    """Write the tables and note what belongs to no table; return the tables by name."""
+    manifest.warnings += outcome.months.warnings
+    manifest.notes |= _notes(outcome, manifest.year)
+    made = {
+        "statistics": tables.statistics_table(outcome.codes, outcome.statistics),
+        "benchmarks": tables.benchmarks_table(outcome.benchmarks),
+        "months": tables.months_table(outcome.months),
+        "hospital_months": tables.hospital_months_table(outcome.months.statements),
+        "clearing": tables.clearing_table(outcome.cleared),
+        "rejected": _rejected(out, numbers),
+    }
+    if outcome.policy.participation.side_by_side:
+        made["simulation"] = tables.simulation_table(
+            outcome.accounts, outcome.codes, outcome.beside
+        )
+    if outcome.incentives:
+        made["incentive"] = tables.incentive_table(outcome.incentives)
+    if outcome.policy.per_diem.used:
+        made["per_diem"] = tables.per_diem_table(outcome.per_diem.statements)
+    for name, table in made.items():
+        manifest.stage(name, {"rows": table.num_rows}, write_table(out, name, table))
+    return made
+
+
+def _notes(outcome: Outcome, year: int) -> dict[str, object]:
+    budgets = {}
+    values = outcome.months.values
+    for pool in sorted({pool for pool, _ in values}):
+        whole = outcome.region.budget_of(pool, months_of(year)[-1])
+        spread = sum(rounded(value.budget) for (name, _), value in values.items() if name == pool)
+        budgets[pool] = {
+            "year": yuan_text(whole),
+            "months": yuan_text(spread),
+            "difference": yuan_text(whole - spread),
+        }
+    people = outcome.statistics
+    return {
+        "budgets": budgets,
+        "mean_cost": yuan_text(rounded(outcome.benchmarks.mean)),
+        "group_rate": _eight(people.group_rate),
+        "riv": None if people.explained is None else _eight(people.explained),
+        "inversions": [
+            f"{drg.drg} level {level}"
+            for drg in outcome.benchmarks.drgs
+            for level, at in zip(LEVELS, drg.levels, strict=True)
+            if at.inversion
+        ],
+    }
+
+
+def _eight(value: Fraction) -> str:
+    return points_text(half_up(value.numerator * SCALE, value.denominator))
+
+
+def _rejected(out: Path, numbers: Sequence[int]) -> pa.Table:
+    folder = out / WORK / "rejected"
+    parts = [pq.read_table(folder / part_name(number)) for number in numbers]
+    table = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *parts]).combine_chunks()
+    return table.sort_by([(name, "ascending") for name in REJECTED_SCHEMA.names])
+
+
+def close_accounts(
+    out: Path,
+    made: Mapping[str, pa.Table],
+    outcome: Outcome,
+    grouped: Grouped,
+    written: Written,
+    numbers: Sequence[int],
+) -> list[checks.Check]:
+    """All equations of section 12 over the tables as they were written."""
+    drg = ROUTES[DRG]
+    stated = sum(row.cases for row in outcome.months.statements.values())
+    settled = sum(row.cases for row in outcome.cleared.values())
+    booked = sum(book.total for book in grouped.books.values())
+    rows = sum(pq.read_metadata(out / "points" / part_name(number)).num_rows for number in numbers)
+    found = [
+        checks.check_counts("cases of route drg", stated, grouped.counts[f"route {drg}"]),
+        checks.check_counts("cases cleared", settled, grouped.counts[f"route {drg}"]),
+        checks.check_counts("cases written", rows, grouped.cases),
+        checks.check_money("cost of route drg", booked, grouped.cost[drg]),
+        *checks.check_points(made["hospital_months"], written.paid),
+        *checks.check_budgets(made["months"], made["hospital_months"]),
+        *checks.check_clearing(made["clearing"]),
+    ]
+    if outcome.policy.per_diem.used:
+        daily = sum(row.cases for row in outcome.per_diem.statements.values())
+        found.append(
+            checks.check_counts("cases of route per_diem", daily, grouped.counts["route per_diem"])
+        )
+    return found

@@ -1,0 +1,376 @@
+"""The last tasks of a run: points of the cases, their sums, and the points table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from grouper.errors import RunError
+from grouper.kernels.points import add_points, case_points, case_values
+from grouper.parts import ParquetFile, part_name
+from grouper.run.stages import TEXT, facts_path, stays_path
+from grouper.run.work import Done, once
+from grouper.settlement.amounts import MONEY, POINTS, decimal_column, text_column
+from grouper.settlement.facts import Facts, read_facts
+from grouper.settlement.intake import Accounts
+from grouper.settlement.months import MONTHS
+from grouper.settlement.numbers import SCALE, half_up
+from grouper.settlement.readmission import PERSON, earlier_stays
+from grouper.settlement.region import LEVELS
+from grouper.settlement.routes import CODE, DRG, INVALID, PER_DIEM, REASONS, ROUTES
+from grouper.settlement.rules import CLASSES, RuleTable
+
+Ints = NDArray[np.int64]
+Codes = NDArray[np.int32]
+
+POINTS_SCHEMA = pa.schema(
+    [
+        ("case_id", pa.string()),
+        ("route", TEXT),
+        ("class", TEXT),
+        ("reason", TEXT),
+        ("points", POINTS),
+        ("extra_points", POINTS),
+        ("value", MONEY),
+        ("gain", MONEY),
+    ]
+)
+
+
+# --- readmission ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StaysShared:
+    """What the search for readmissions reads."""
+
+    run: str
+    parts: tuple[int, ...]
+    days: int
+    exempt: tuple[int, ...]
+    buckets: int
+
+
+def stays_task(shared: StaysShared, bucket: int) -> Ints:
+    """(part, row) of the earlier stays among the persons of a bucket."""
+    pieces = [np.empty((7, 0), np.int64)]
+    for number in shared.parts:
+        stays = np.load(stays_path(Path(shared.run), number), mmap_mode="r")
+        pieces.append(stays[:, stays[PERSON].view(np.uint64) % np.uint64(shared.buckets) == bucket])
+    return earlier_stays(np.concatenate(pieces, axis=1), shared.days, shared.exempt)
+
+
+# --- points -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """How points of a case are found.
+
+    Attributes:
+        rules: the rules of all slots; a slot is a cell, or (kind × classes + hospital's class)
+            where ``classes`` are given.
+        classes: class by hospital; empty where slots are cells.
+        per_diem: points per day (1e-8) by hospital; empty where no case is paid per day.
+        halved: rows whose factor is multiplied by ``keep`` (1e-8), by part.
+    """
+
+    rules: RuleTable
+    accounts: Accounts
+    classes: tuple[int, ...] = ()
+    per_diem: tuple[int, ...] = ()
+    halved: dict[int, Ints] = field(default_factory=dict)
+    keep: int = SCALE
+
+    def points(
+        self, facts: Facts, part: int, first: int
+    ) -> tuple[Ints, NDArray[np.int8], NDArray[np.bool_]]:
+        """Points, class and whether the stay was halved, of a batch that begins at a row."""
+        points = np.empty(len(facts.cell), np.int64)
+        kind = np.empty(len(facts.cell), np.int8)
+        slot = facts.cell
+        if self.classes:
+            number = max(self.classes) + 1
+            mine = np.array(self.classes, np.int32)[self._hospital(facts.account)]
+            slot = np.where(slot < 0, -1, slot // len(LEVELS) * number + mine).astype(np.int32)
+        factor, halved = self._factors(facts, part, first)
+        rules = self.rules
+        fault = case_points(
+            slot,
+            facts.total,
+            facts.compliant,
+            factor,
+            rules.start,
+            rules.bounds,
+            rules.terms,
+            points,
+            kind,
+        )
+        must_fit(facts, fault)
+        daily = facts.route == PER_DIEM
+        if daily.any():
+            rate = np.array(self.per_diem, np.int64)[self._hospital(facts.account)[daily]]
+            points[daily] = facts.days[daily] * rate
+        return points, kind, halved
+
+    def _hospital(self, account: Codes) -> Codes:
+        place = np.where(account < -1, -2 - account, account)
+        hospital: Codes = place // (len(self.accounts.pools) * MONTHS)
+        return np.where(place < 0, 0, hospital)
+
+    def _factors(self, facts: Facts, part: int, first: int) -> tuple[Ints, NDArray[np.bool_]]:
+        halved = np.zeros(len(facts.cell), np.bool_)
+        rows = self.halved.get(part)
+        if rows is None or not len(facts.factor):
+            return facts.factor, halved
+        here = rows[(rows >= first) & (rows < first + len(halved))] - first
+        halved[here] = True
+        factor = facts.factor.copy()
+        factor[here] = [half_up(int(f) * self.keep, SCALE) for f in factor[here]]
+        return factor, halved
+
+
+def must_fit(facts: Facts, row: int) -> None:
+    """Fail where a kernel could not compute a row (-1: it computed all)."""
+    if row >= 0:
+        raise RunError(
+            f"the points of case '{facts.case_id[row].as_py()}' are too large to be computed",
+            hint="its cost is absurd beside the mean of all cases: correct it",
+        )
+
+
+@dataclass(frozen=True)
+class PointsShared:
+    """What the points stage reads."""
+
+    run: str
+    pricing: Pricing
+
+
+@dataclass(frozen=True)
+class AccountPoints:
+    """Cases and points by account; a sum of points is ``high * 2**32 + low``."""
+
+    accounts: Codes
+    count: Ints
+    low: Ints
+    high: Ints
+
+    def exact(self) -> dict[int, tuple[int, int]]:
+        """(cases, points) by account."""
+        columns = (self.accounts, self.count, self.low, self.high)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return {account: (count, low + (high << 32)) for account, count, low, high in rows}
+
+
+@dataclass(frozen=True)
+class PointSums:
+    """Points of a part by account: paid, simulated, and per day."""
+
+    paid: AccountPoints
+    simulated: AccountPoints
+    per_diem: AccountPoints
+
+
+def points_task(shared: PointsShared, number: int) -> PointSums:
+    """Sum the points of a part by account."""
+    books = Books(shared.pricing.accounts.size)
+    first = 0
+    for facts in read_facts(facts_path(Path(shared.run), number)):
+        points, _, _ = shared.pricing.points(facts, number, first)
+        books.add(facts, points)
+        first += len(points)
+    return books.sums()
+
+
+class Books:
+    """Sums of points while a part is read."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._books: dict[str, tuple[Ints, Ints, Ints]] = {}
+
+    def add(self, facts: Facts, points: Ints) -> None:
+        """Add a batch."""
+        self._add("paid", facts.account, points)
+        aside = facts.account < -1
+        if aside.any():
+            for name, mine in (
+                ("per_diem", facts.route == PER_DIEM),
+                ("simulated", facts.route != PER_DIEM),
+            ):
+                account = np.where(aside & mine, -2 - facts.account, -1).astype(np.int32)
+                self._add(name, account, points)
+
+    def _add(self, name: str, account: Codes, points: Ints) -> None:
+        book = self._books.get(name)
+        if book is None:
+            book = (
+                np.zeros(self._size, np.int64),
+                np.zeros(self._size, np.int64),
+                np.zeros(self._size, np.int64),
+            )
+            self._books[name] = book
+        add_points(account, points, *book)
+
+    def sums(self) -> PointSums:
+        """The sums so far."""
+        return PointSums(*(self._sparse(name) for name in ("paid", "simulated", "per_diem")))
+
+    def _sparse(self, name: str) -> AccountPoints:
+        empty = np.empty(0, np.int64)
+        book = self._books.get(name, (empty, empty, empty))
+        used = np.flatnonzero(book[0])
+        return AccountPoints(used.astype(np.int32), *(column[used] for column in book))
+
+
+# --- values -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ValuesShared:
+    """What the last stage reads.
+
+    Attributes:
+        point_value: in 1e-8 yuan, by pool × 12 + month; ``per_diem_value``: of per-diem points.
+        reasons: int16, by cell and class.
+        reviewed: rows, extra points and reasons of the reviewed cases, by part.
+        side_by_side: whether sums by hospital, pool and group are made.
+    """
+
+    run: str
+    pricing: Pricing
+    point_value: Ints
+    per_diem_value: Ints
+    reasons: NDArray[np.int16]
+    reviewed: dict[int, tuple[Ints, Ints, NDArray[np.int16]]]
+    side_by_side: bool
+
+
+@dataclass(frozen=True)
+class ValuesResult:
+    """What was written.
+
+    Attributes:
+        written: cases and points by account.
+        classes: cases by class.
+        beside: (hospital × pools + pool, kind) to cases, simulated cases, total cost and value.
+    """
+
+    written: PointSums
+    cases: int
+    classes: Counter[str]
+    beside: dict[tuple[int, int], tuple[int, int, int, int]]
+
+
+def values_task(shared: ValuesShared, number: int) -> Done:
+    """Write class, points, value and gain of every case of a part.
+
+    Returns:
+        The record of a `ValuesResult`.
+    """
+
+    def work(run: Path) -> tuple[ValuesResult, list[Path]]:
+        books = Books(shared.pricing.accounts.size)
+        classes: Counter[str] = Counter()
+        beside: dict[tuple[int, int], tuple[int, int, int, int]] = {}
+        first = 0
+        table = run / "points" / part_name(number)
+        with ParquetFile(table, POINTS_SCHEMA, plain=("case_id", "value", "gain")) as out:
+            for facts in read_facts(facts_path(run, number)):
+                points, kind, halved = shared.pricing.points(facts, number, first)
+                books.add(facts, points)
+                for code, count in enumerate(np.bincount(kind + 1).tolist()):
+                    if code and count:
+                        classes[CLASSES[code - 1]] += count
+                value, gain = _values(shared, facts, points)
+                reason = _reasons(shared, facts, kind, halved)
+                out.write(_rows(shared, number, facts, first, points, kind, reason, value, gain))
+                if shared.side_by_side:
+                    _compare(shared, beside, facts, value)
+                first += len(points)
+        return ValuesResult(books.sums(), first, classes, beside), [table]
+
+    return once(shared.run, "values", number, work)
+
+
+def _values(shared: ValuesShared, facts: Facts, points: Ints) -> tuple[Ints, Ints]:
+    value, gain = np.empty(len(points), np.int64), np.empty(len(points), np.int64)
+    place = shared.pricing.accounts.pool_month(facts.account)
+    must_fit(facts, case_values(place, points, shared.point_value, facts.total, value, gain))
+    daily = facts.route == PER_DIEM
+    if daily.any():
+        own = np.where(daily, place, -1).astype(np.int32)
+        other, less = np.empty_like(value), np.empty_like(gain)
+        fault = case_values(own, points, shared.per_diem_value, facts.total, other, less)
+        must_fit(facts, fault)
+        value, gain = np.where(daily, other, value), np.where(daily, less, gain)
+    return value, gain
+
+
+def _reasons(
+    shared: ValuesShared, facts: Facts, kind: NDArray[np.int8], halved: NDArray[np.bool_]
+) -> NDArray[np.int16]:
+    reason = np.where(facts.route == DRG, shared.reasons[facts.cell, kind], facts.reason)
+    reason[halved] = CODE["readmitted"]
+    return reason
+
+
+def _rows(
+    shared: ValuesShared,
+    number: int,
+    facts: Facts,
+    first: int,
+    points: Ints,
+    kind: NDArray[np.int8],
+    reason: NDArray[np.int16],
+    value: Ints,
+    gain: Ints,
+) -> pa.RecordBatch:
+    extra = np.zeros(len(points), np.int64)
+    if number in shared.reviewed:
+        rows, added, why = shared.reviewed[number]
+        here = (rows >= first) & (rows < first + len(points))
+        extra[rows[here] - first] = added[here]
+        reason[rows[here] - first] = why[here]
+    without = (facts.cell < 0) & (facts.route != PER_DIEM) | (facts.route == INVALID)
+    columns = [
+        facts.case_id,
+        text_column(facts.route, ROUTES),
+        text_column(np.where(facts.cell >= 0, kind, len(CLASSES)), (*CLASSES, "")),
+        text_column(reason, REASONS),
+        decimal_column(points, POINTS, without),
+        decimal_column(extra, POINTS, without),
+        decimal_column(value, MONEY, without),
+        decimal_column(gain, MONEY, without),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=POINTS_SCHEMA)
+
+
+def _compare(
+    shared: ValuesShared,
+    beside: dict[tuple[int, int], tuple[int, int, int, int]],
+    facts: Facts,
+    value: Ints,
+) -> None:
+    """Add the cases of a batch to the sums by hospital, pool and group."""
+    mine = np.flatnonzero(facts.cell >= 0)
+    account = facts.account[mine]
+    account = np.where(account < -1, -2 - account, account)
+    owner = account.astype(np.int64) // MONTHS
+    kinds = shared.reasons.shape[0] // len(LEVELS)
+    keys, inverse = np.unique(owner * kinds + facts.cell[mine] // len(LEVELS), return_inverse=True)
+    columns = []
+    for column in (np.ones(len(mine)), facts.route[mine] != DRG, facts.total[mine], value[mine]):
+        sums = np.zeros(len(keys), np.int64)
+        np.add.at(sums, inverse, column.astype(np.int64))
+        columns.append(sums.tolist())
+    for key, *row in zip(keys.tolist(), *columns, strict=True):
+        known = beside.get(divmod(key, kinds), (0, 0, 0, 0))
+        a, b, c, d = (old + new for old, new in zip(known, row, strict=True))
+        beside[divmod(key, kinds)] = (a, b, c, d)
