@@ -115,7 +115,6 @@ COLUMNS: Final[dict[str, Shown]] = {
     "bad_value": Shown("text", "值", "Value"),
     "message": Shown("text", "说明", "Message"),
     "check": Shown("word:check", "恒等式", "Equation"),
-    "of": Shown("text", "范围", "Of"),
     "left": Shown("exact", "左边", "Left side"),
     "right": Shown("exact", "右边", "Right side"),
     "holds": Shown("bool", "成立", "Holds"),

@@ -94,10 +94,8 @@ def accounts(view: View) -> Page:
     manifest = view.run.manifest
     checks = []
     for check in manifest.checks:
-        of = [str(check[key]) for key in ("hospital", "pool", "month") if key in check]
-        checks.append(
-            [check["check"], " · ".join(of), check["left"], check["right"], check["holds"]]
-        )
+        of = [check.get(key) for key in ("hospital", "pool", "month")]
+        checks.append([check["check"], *of, check["left"], check["right"], check["holds"]])
     warnings = []
     for text in manifest.warnings:
         code, _, rest = text.partition(": ")
@@ -114,7 +112,7 @@ def accounts(view: View) -> Page:
     return {
         "checks": _checks_hold(view),
         "tables": {
-            "checks": table("check of left right holds", checks),
+            "checks": table("check hospital_id pool month left right holds", checks),
             "warnings": table("warning message", warnings),
             "budgets": table("pool year_amount months_amount difference", budgets),
             "stages": table("stage name count", stages),
@@ -127,17 +125,17 @@ def accounts(view: View) -> Page:
 def rejected(view: View) -> Page:
     """Rejected cases by rule and hospital."""
     by_rule: dict[str, int] = defaultdict(int)
-    by_hospital: dict[int, set[str]] = defaultdict(set)
+    by_hospital: dict[int, int] = defaultdict(int)
     found = rejected_rows(view)
     for hospital, row in found:
         by_rule[row[1]] += 1
-        by_hospital[hospital].add(row[0])
+        by_hospital[hospital] += 1
     return {
         "cut": len(found) > REJECTED_SHOWN,
         "tables": {
             "by_rule": table("rule cases", [[r, n] for r, n in sorted(by_rule.items())]),
             "by_hospital": table(
-                "hospital cases", [[h, len(ids)] for h, ids in sorted(by_hospital.items())]
+                "hospital cases", [[h, n] for h, n in sorted(by_hospital.items())]
             ),
             "rejected": table(
                 "hospital case_id rule field bad_value message",

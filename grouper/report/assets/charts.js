@@ -9,7 +9,7 @@ const FONT = '"Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", "Noto S
 
 const money = (fen) => (state.unit === "wan" ? fen / 1e6 : fen / 100);
 const moneyFormat = () => (state.unit === "wan" ? ",.2f" : ",.2f");
-const monthName = (month) => (state.lang === "zh" ? `${Number(month.slice(5))}月`
+const monthName = (month) => (innerWidth < 600 ? String(Number(month.slice(5))) : state.lang === "zh" ? `${Number(month.slice(5))}月`
   : ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][Number(month.slice(5)) - 1]);
 const columnOf = (table, name) => PAGE.tables[table].cols.indexOf(name);
 function column(table, name) {
