@@ -52,10 +52,11 @@ from grouper.settlement.months import (
 from grouper.settlement.numbers import SCALE, p8
 from grouper.settlement.perdiem import PerDiemMonths, settle_per_diem
 from grouper.settlement.policy import Policy
+from grouper.settlement.prices import make_price_list
 from grouper.settlement.region import LEVELS, Region
 from grouper.settlement.reviews import Decided, ReviewedCase, decide
 from grouper.settlement.routes import CODE, ROUTES
-from grouper.settlement.rules import CLASSES, Rule, cell_rules, compile_rules
+from grouper.settlement.rules import CLASSES, Rule, cell_rules, compile_rules, price_rules
 from grouper.settlement.statistics import (
     CellSums,
     CellTotals,
@@ -148,6 +149,9 @@ class Driver:
         duplicates = self._duplicates(self.sources["cases"])
         if self.policy.groups.by == "dip":
             plan = replace(plan, catalogue=self._catalogue(plan, duplicates))
+        if self.policy.price.table:
+            prices = make_price_list(self.region, self.policy.price, self.codes)
+            plan = replace(plan, prices=prices)
         grouped = self._group(survey, plan, duplicates)
         statistics = self._population(grouped, plan)
         benchmarks = make_benchmarks(self.codes, self.published, statistics, self.policy)
@@ -155,20 +159,20 @@ class Driver:
         halved = self._halved(plan)
         reviewed = _with_halved(grouped.reviewed, halved, self.policy)
         pricing, cells = self._pricing(benchmarks, plan, halved)
-        decided = decide(self.region, self.policy, benchmarks, cells, accounts, reviewed)
+        decided = self._decide(benchmarks, cells, accounts, reviewed)
         self.manifest.warnings += decided.warnings
         paid, simulated, daily = self._points(pricing, grouped, accounts)
         months = settle_months(self.region, self.policy, self.manifest.year, paid, decided.extras)
         per_diem = settle_per_diem(self.region, self.policy, self.manifest.year, daily)
         books, extras = self._year_books(benchmarks, grouped, plan, halved, reviewed, paid, decided)
-        cleared, incentives = clear_year(
+        year_end = clear_year(
             self.region, self.policy, self.manifest.year, books, extras, months.statements
         )
         beside = self._side_values(months.values, simulated)
         written = self._values(pricing, benchmarks, decided, beside, per_diem)
         outcome = Outcome(
             self.region, self.policy, self.codes, accounts, statistics, benchmarks, months,
-            cleared, incentives, per_diem, written.beside,
+            year_end, per_diem, written.beside,
         )  # fmt: skip
         made = publish(self.out, self.manifest, outcome, self.numbers)
         self._check_all(close_accounts(self.out, made, outcome, grouped, written, self.numbers))
@@ -317,17 +321,12 @@ class Driver:
         if trim.method != "none":
             rows = [people.rows_path(self.out, part.number) for part in source.parts]
             years = self._trimmed((), rows, source.rows)
-        chosen = sorted(years)[-HISTORY_YEARS:]
+        blend = self.policy.population.blend or (Fraction(1),) * HISTORY_YEARS
+        chosen = sorted(years)[-len(blend) :]
         for year in sorted(set(years) - set(chosen)):
-            self.manifest.warnings.append(f"old_history: {year} is more than three years back")
+            self.manifest.warnings.append(f"old_history: the policy has no weight for {year}")
         self.manifest.stage("history", {"years": chosen}, {})
-        blend = self.policy.population.blend or (Fraction(1),) * len(chosen)
-        if len(blend) != len(chosen):
-            raise PolicyError(
-                f"there are {len(blend)} weights for {len(chosen)} years of history",
-                key="population.blend",
-                hint=f"give one weight for each of {', '.join(map(str, chosen))}",
-            )
+        blend = blend[-len(chosen) :]
         weighted = [(weight, years[year]) for weight, year in zip(blend, chosen, strict=True)]
         return population(len(self.codes), weighted)
 
@@ -385,16 +384,36 @@ class Driver:
             per_diem = tuple(
                 p8(self.region.rate(table, hospital)) for hospital in self.region.hospitals
             )
+        classes: tuple[int, ...] = ()
+        slots = cells
+        if plan.prices is not None:
+            classes, slots = plan.prices.classes, price_rules(plan.prices)
         return (
             values.Pricing(
-                rules=compile_rules(cells, factors=plan.with_factors),
+                rules=compile_rules(slots, factors=plan.with_factors),
                 accounts=plan.accounts,
+                classes=classes,
                 per_diem=per_diem,
                 halved=halved,
                 keep=p8(self.policy.readmission.factor),
             ),
             cells,
         )
+
+    def _decide(
+        self,
+        benchmarks: Benchmarks,
+        cells: list[list[Rule]],
+        accounts: Accounts,
+        reviewed: Sequence[ReviewedCase],
+    ) -> Decided:
+        if not self.policy.price.table:
+            return decide(self.region, self.policy, benchmarks, cells, accounts, reviewed)
+        told = [
+            f"review_without_effect: case '{review.case_id}' is paid a price"
+            for review in self.region.reviews
+        ]
+        return Decided({}, [], {"without_effect": len(told)}, told)
 
     def _points(
         self, pricing: values.Pricing, grouped: Grouped, accounts: Accounts
@@ -483,7 +502,7 @@ class Driver:
             pricing,
             _by_place(accounts, point_value),
             _by_place(accounts, per_diem.values),
-            _reasons(benchmarks),
+            _reasons(benchmarks, priced=bool(self.policy.price.table)),
             decided.by_part,
             self.policy.participation.side_by_side,
         )
@@ -551,7 +570,7 @@ def _with_halved(
     return found
 
 
-def _reasons(benchmarks: Benchmarks) -> NDArray[np.int16]:
+def _reasons(benchmarks: Benchmarks, *, priced: bool) -> NDArray[np.int16]:
     """Reason of a case by cell and class."""
     kinds = {
         "normal": "within_bounds",
@@ -564,6 +583,9 @@ def _reasons(benchmarks: Benchmarks) -> NDArray[np.int16]:
     }
     row = [CODE[kinds[name]] for name in CLASSES]
     reasons = np.tile(np.array(row, np.int16), (cell_count(len(benchmarks.drgs)), 1))
+    if priced:
+        reasons[:] = CODE["price"]
+        return reasons
     for i, drg in enumerate(benchmarks.drgs):
         if drg.reason:
             cells = slice(i * len(LEVELS), (i + 1) * len(LEVELS))

@@ -16,7 +16,7 @@ from grouper.run.folder import Manifest, write_table
 from grouper.run.work import WORK
 from grouper.settlement import checks, tables
 from grouper.settlement.benchmarks import Benchmarks
-from grouper.settlement.clearing import Clearing, Incentive
+from grouper.settlement.clearing import YearOutcome
 from grouper.settlement.intake import REJECTED_SCHEMA, Accounts
 from grouper.settlement.months import Months, months_of
 from grouper.settlement.numbers import SCALE, half_up, points_text, rounded, yuan_text
@@ -41,8 +41,7 @@ class Outcome:
     statistics: Population
     benchmarks: Benchmarks
     months: Months
-    cleared: Mapping[tuple[str, str], Clearing]
-    incentives: Mapping[tuple[str, str], Incentive]
+    year_end: YearOutcome
     per_diem: PerDiemMonths
     beside: Mapping[tuple[int, int], tuple[int, int, int, int]]
 
@@ -58,15 +57,17 @@ def publish(
         "benchmarks": tables.benchmarks_table(outcome.benchmarks),
         "months": tables.months_table(outcome.months),
         "hospital_months": tables.hospital_months_table(outcome.months.statements),
-        "clearing": tables.clearing_table(outcome.cleared),
+        "clearing": tables.clearing_table(outcome.year_end.cleared),
         "rejected": _rejected(out, numbers),
     }
     if outcome.policy.participation.side_by_side:
         made["simulation"] = tables.simulation_table(
             outcome.accounts, outcome.codes, outcome.beside
         )
-    if outcome.incentives:
-        made["incentive"] = tables.incentive_table(outcome.incentives)
+    if outcome.year_end.incentives:
+        made["incentive"] = tables.incentive_table(outcome.year_end.incentives)
+    if outcome.year_end.quotas:
+        made["quota"] = tables.quota_table(outcome.year_end.quotas)
     if outcome.policy.per_diem.used:
         made["per_diem"] = tables.per_diem_table(outcome.per_diem.statements)
     for name, table in made.items():
@@ -78,6 +79,8 @@ def _notes(outcome: Outcome, year: int) -> dict[str, object]:
     budgets = {}
     values = outcome.months.values
     for pool in sorted({pool for pool, _ in values}):
+        if outcome.policy.month.value == "yuan":
+            break
         whole = outcome.region.budget_of(pool, months_of(year)[-1])
         spread = sum(rounded(value.budget) for (name, _), value in values.items() if name == pool)
         budgets[pool] = {
@@ -122,7 +125,7 @@ def close_accounts(
     """All equations of section 12 over the tables as they were written."""
     drg = ROUTES[DRG]
     stated = sum(row.cases for row in outcome.months.statements.values())
-    settled = sum(row.cases for row in outcome.cleared.values())
+    settled = sum(row.cases for row in outcome.year_end.cleared.values())
     booked = sum(book.total for book in grouped.books.values())
     rows = sum(pq.read_metadata(out / "points" / part_name(number)).num_rows for number in numbers)
     found = [

@@ -7,6 +7,7 @@ records, so that a run that was interrupted takes up its finished parts as they 
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from grouper.settlement.dip import count_keys, dip_keys
 from grouper.settlement.facts import FactsWriter
 from grouper.settlement.history import month_codes, take_in_history
 from grouper.settlement.intake import AMOUNTS, REJECTED_SCHEMA, Intake, IntakePlan, take_in
+from grouper.settlement.prices import BILLS_SCHEMA
 from grouper.settlement.reviews import ReviewedCase, find_reviewed
 from grouper.settlement.routes import DRG, PER_DIEM, ROUTES
 from grouper.settlement.statistics import CellSums, cell_count
@@ -174,11 +176,18 @@ def group_task(shared: GroupShared, part: Part) -> Done:
         size = (shared.plan.accounts.size, 1 + len(AMOUNTS))
         sums, per_diem = np.zeros(size, np.int64), np.zeros(size, np.int64)
         stays = []
+        bills = None
+        if shared.plan.policy.price.bills:
+            bills = run / "bills" / part_name(part.number)
+            bills.parent.mkdir(exist_ok=True)
+            files.append(bills)
         with (
             ParquetFile(table, GROUPED_SCHEMA) as grouped_out,
             ParquetFile(rejected_file, REJECTED_SCHEMA) as rejected_out,
             FactsWriter(facts, factors=shared.plan.with_factors) as facts_out,
+            ExitStack() as stack,
         ):
+            bills_out = None if bills is None else stack.enter_context(_bills_file(bills))
             for batch in read_part(shared.source, part):
                 grouped = group_batch(batch, shared.scheme, shared.duplicates)
                 intake = take_in(batch, grouped, shared.plan)
@@ -186,6 +195,8 @@ def group_task(shared: GroupShared, part: Part) -> Done:
                 facts_out.write(grouped.case_id, intake)
                 for rows in intake.rejected.to_batches():
                     rejected_out.write(rows)
+                if bills_out is not None and intake.bills is not None:
+                    bills_out.write(intake.bills)
                 _count(result, sums, per_diem, intake, grouped.counts())
                 result.reviewed += _reviewed(shared, part, batch, intake, result.cases)
                 if shared.plan.policy.readmission.days is not None:
@@ -200,6 +211,10 @@ def group_task(shared: GroupShared, part: Part) -> Done:
         return result, files
 
     return once(shared.run, "group", part.number, work)
+
+
+def _bills_file(path: Path) -> ParquetFile:
+    return ParquetFile(path, BILLS_SCHEMA)
 
 
 def _sparse(sums: Ints) -> AccountSums:

@@ -18,6 +18,7 @@ from grouper.settlement.months import (
 )
 from grouper.settlement.numbers import SCALE, money, p8, points_text, rounded
 from grouper.settlement.policy import Policy, YearEnd
+from grouper.settlement.prices import QuotaYear, share_quota
 from grouper.settlement.region import Region
 
 _FEN_PER_UNIT = Fraction(SCALE, 100)
@@ -166,6 +167,38 @@ def share_incentive(
     return shared
 
 
+@dataclass(frozen=True)
+class YearOutcome:
+    """What the year end comes to, by hospital (or lead hospital) and pool."""
+
+    cleared: dict[tuple[str, str], Clearing]
+    incentives: dict[tuple[str, str], Incentive]
+    quotas: dict[tuple[str, str], QuotaYear]
+
+
+def _quotas(
+    region: Region, policy: Policy, year: int, books: Mapping[tuple[str, str], Account]
+) -> dict[tuple[str, str], QuotaYear]:
+    """The quotas of all pools; nothing where the policy has none."""
+    if not policy.quota.used:
+        return {}
+    found = {}
+    for pool in sorted({pool for _, pool in books}):
+        mine = {hospital: book for (hospital, name), book in books.items() if name == pool}
+        entitled = {h: rounded(money(book.points, SCALE)) for h, book in mine.items()}
+        carried = {
+            h: rounded(region.rates.get((policy.quota.carried_table, pool, h), Fraction(0)) * 100)
+            for h in mine
+        }
+        left = region.budget_of(pool, months_of(year)[-1]) - sum(entitled.values())
+        spent = {h: book.total for h, book in mine.items()}
+        for hospital, row in share_quota(
+            entitled, spent, carried, left, policy.quota.borne
+        ).items():
+            found[hospital, pool] = row
+    return found
+
+
 def clear_year(
     region: Region,
     policy: Policy,
@@ -173,8 +206,8 @@ def clear_year(
     accounts: Mapping[AccountKey, Account],
     extras: Iterable[Extra],
     statements: Mapping[AccountKey, HospitalMonth],
-) -> tuple[dict[tuple[str, str], Clearing], dict[tuple[str, str], Incentive]]:
-    """The clearing of every hospital (or alliance) and pool, and its part of the incentive pool.
+) -> YearOutcome:
+    """The clearing of every hospital (or alliance) and pool, and what is shared beside it.
 
     Args:
         region: the region's tables.
@@ -210,6 +243,7 @@ def clear_year(
     }
     net = {key: book.points - deducted.get(key, 0) for key, book in books.items()}
     incentives = share_incentive(region, policy, year, net)
+    quotas = _quotas(region, policy, year, books)
     assessment = {hospital.hospital_id: hospital.assessment for hospital in region.hospitals}
     cleared = {}
     for hospital, pool in keys:
@@ -219,6 +253,8 @@ def clear_year(
         gross = rounded(money(account.points - taken, values[pool]))
         if (hospital, pool) in incentives:
             gross += incentives[hospital, pool].amount
+        if (hospital, pool) in quotas:
+            gross += quotas[hospital, pool].added
         settled = settle(
             rules,
             gross=gross,
@@ -242,7 +278,7 @@ def clear_year(
             already,
             settled.due,
         )
-    return cleared, incentives
+    return YearOutcome(cleared, incentives, quotas)
 
 
 def _already_paid(
@@ -271,19 +307,21 @@ def _pool_value(
     points = sum(account.points for account in mine)
     taken = sum(amount for (_, name), amount in deducted.items() if name == pool)
     if not any(account.cases for account in mine):
-        if taken:
+        if taken and policy.month.value != "yuan":
             raise RegionError(
                 f"points are deducted in pool '{pool}', which has no cases",
                 file="deductions.csv",
                 hint="name a pool in which the hospital has cases",
             )
         return 0
-    if points - taken <= 0:
+    if points - taken <= 0 and policy.month.value == "budget":
         raise RunError(
             f"the points of pool '{pool}' in {year} less deductions are "
             f"{points_text(points - taken)}, so no point value follows",
             hint="check deductions.csv",
         )
+    if policy.month.value == "yuan":
+        return SCALE
     if policy.month.value == "rate":
         return fixed_rate(region, policy, pool)
     budget = region.budget_of(pool, months_of(year)[-1]) * (1 - policy.incentive.share)

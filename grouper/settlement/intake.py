@@ -25,6 +25,7 @@ from grouper.settlement.dip import Catalogue, dip_keys, kinds_of
 from grouper.settlement.months import MONTHS, months_of
 from grouper.settlement.numbers import SCALE, p8
 from grouper.settlement.policy import Policy
+from grouper.settlement.prices import PriceList, bills, leaving
 from grouper.settlement.region import INSURANCES, LEVELS, Region
 from grouper.settlement.routes import CODE, DRG, INVALID, ITEM, MESSAGES, PER_DIEM, REASONS
 
@@ -43,6 +44,7 @@ AMOUNTS: Final = (
 """Amounts that are summed by account, in this order."""
 
 _MONEY: Final = ("total_cost", "compliant_cost", *AMOUNTS[1:])
+_FUND, _CASH = AMOUNTS.index("fund_paid"), AMOUNTS.index("patient_cash")
 _SELF = INSURANCES.index("self")
 _POOLED = INSURANCES[:_SELF]
 
@@ -62,6 +64,9 @@ def intake_columns(policy: Policy) -> tuple[Column, ...]:
         names.append("age")
     if policy.readmission.days is not None:
         names += ["person_id", "admission_date", "discharge_date"]
+    if policy.price.table:
+        names += ["los", "discharge", "admission_time", "discharge_time", "tcm_flag", "dept"]
+        names += ["px", "separate_items"]
     if policy.groups.by == "dip":
         names += ["dx", "px"]
     return tuple(COLUMNS[name] for name in dict.fromkeys(names))
@@ -111,10 +116,11 @@ class Accounts:
 def make_accounts(region: Region, policy: Policy, year: int, cities: set[str]) -> Accounts:
     """The codes of a run; ``cities`` are those that cases name."""
     by_city = policy.pools.by == "city_insurance"
-    pools: set[str] = set(_POOLED)
+    insurances = INSURANCES if policy.price.bills else _POOLED
+    pools: set[str] = set(insurances)
     if by_city:
         known = cities | {hospital.city for hospital in region.hospitals}
-        pools = {f"{city}/{insurance}" for city in known if city for insurance in _POOLED}
+        pools = {f"{city}/{insurance}" for city in known if city for insurance in insurances}
     return Accounts(
         tuple(hospital.hospital_id for hospital in region.hospitals),
         tuple(hospital.level for hospital in region.hospitals),
@@ -136,6 +142,7 @@ class IntakePlan:
             are simulated.
         factors: by hospital, its factor in 1e-8; empty where the policy has none.
         catalogue: disease groups, where the policy groups by DIP.
+        prices: where the policy pays a price per case.
     """
 
     accounts: Accounts
@@ -143,6 +150,7 @@ class IntakePlan:
     first_paid: tuple[int, ...]
     factors: tuple[int, ...] = ()
     catalogue: Catalogue | None = None
+    prices: PriceList | None = None
 
     @property
     def with_factors(self) -> bool:
@@ -192,6 +200,7 @@ class Intake:
             paid per day; else -1.
         factor: int64, 1e-8; None where cases have no factors.
         days: int32, days of a case of route ``per_diem``.
+        bills: rows of `prices.BILLS_SCHEMA` where the policy bills a price.
         compliant: compliant cost in fen.
         amounts: int64 (5, rows), fen, in the order of `AMOUNTS`.
         rejected: rows of `REJECTED_SCHEMA`.
@@ -208,6 +217,7 @@ class Intake:
     amounts: Ints
     factor: Ints | None
     days: Codes
+    bills: pa.RecordBatch | None
     rejected: pa.Table
     empty: Mapping[str, int]
 
@@ -255,11 +265,24 @@ def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> I
     waiting = (route == DRG) & (month < np.array((*plan.first_paid, 0), np.int32)[hospital])
     route[waiting] = ITEM
     reason[waiting] = CODE["before_go_live"]
+    kinds, table, status = _groups(batch, grouped, plan, invalid, reason)
+    amounts = np.stack([fen[name] for name in AMOUNTS])
+    billed = None
+    if plan.prices is not None:
+        if plan.policy.price.bills:
+            route[route == ITEM] = DRG
+            reason[route == DRG] = 0
+        price = _leave(batch, plan.prices, kinds, hospital, fen["total_cost"], route, reason)
+        if plan.policy.price.bills:
+            mine = route == DRG
+            billed = bills(batch, plan.prices, price, insured, mine)
+            amounts[_FUND] = np.where(mine, billed[0], amounts[_FUND])
+            amounts[_CASH] = np.where(mine, billed[1], amounts[_CASH])
+            insured = insured | mine
     by_points = (route == DRG) | waiting
     pool = _pools(batch, accounts, hospital, insurance, insured)
     place = (hospital * len(accounts.pools) + pool) * MONTHS + month
     level = np.array((*accounts.levels, 1), np.int32)[hospital]
-    kinds, table, status = _groups(batch, grouped, plan, invalid, reason)
     account = np.where(route == DRG, place, np.where(insured, -2 - place, -1))
     return Intake(
         table,
@@ -269,12 +292,32 @@ def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> I
         np.where(by_points, kinds * len(LEVELS) + level - 1, -1).astype(np.int32),
         account.astype(np.int32),
         np.where(null["compliant_cost"], fen["total_cost"], fen["compliant_cost"]),
-        np.stack([fen[name] for name in AMOUNTS]),
+        amounts,
         _factors(batch, plan, hospital) if plan.with_factors else None,
         days,
+        None if billed is None else billed[2],
         faults.table(),
         {name: int((null[name] & insured).sum()) for name in AMOUNTS[1:]},
     )
+
+
+def _leave(
+    batch: pa.RecordBatch,
+    prices: PriceList,
+    kinds: Codes,
+    hospital: Codes,
+    total: Ints,
+    route: NDArray[np.int8],
+    reason: NDArray[np.int16],
+) -> Ints:
+    """Send the cases that leave the payment to the route ``item``; return the prices."""
+    known = np.array((*prices.classes, 0), np.int32)[hospital]
+    price: Ints = prices.prices[kinds, known]
+    for name, mask in leaving(batch, prices, price, total):
+        mine = mask & (route == DRG)
+        route[mine] = ITEM
+        reason[mine] = CODE[name]
+    return price
 
 
 def _per_diem(

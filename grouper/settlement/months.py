@@ -217,6 +217,13 @@ def point_values(
         )
     values = {}
     for pool, months in sorted(pools.items()):
+        if policy.month.value == "yuan":
+            for month, account in sorted(months.items()):
+                worth = money(account.points, SCALE)
+                values[pool, month] = MonthValue(
+                    account.cases, worth, account.points, SCALE, closed=False
+                )
+            continue
         funds = {month: account.fund for month, account in months.items()}
         shares = month_shares(region, pool, year, funds, warnings)
         for month, account in sorted(months.items()):

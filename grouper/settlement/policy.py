@@ -92,8 +92,8 @@ class Population(Section):
     )
     blend: tuple[Positive, ...] = key(
         (),
-        "weights of the history's years, oldest first; empty: equal",
-        "各历史年度权重，由远及近；空为等权",
+        "weights of the history's years, the last for the latest; empty: three years, equal",
+        "各历史年度权重，由远及近；空为近三年等权",
         source="section 4; Zhejiang 2:3:5",
     )
     trim: Trim = key(Trim, "trimming", "裁剪")
@@ -341,6 +341,77 @@ class Incentive(Section):
     )
 
 
+class Price(Section):
+    """A price or quota per case instead of points (收付费、定额): one point is then one yuan."""
+
+    table: str = key(
+        "",
+        "table of rates.csv with the price of a group (drg empty: of any) and hospital class; "
+        "empty: points",
+        "rates.csv 中价格表名；空为点数法",
+        unit="yuan",
+        source="section 8",
+    )
+    fund_ratio: Share = key(
+        1, "share of price and capped consumables that the fund pays", "基金支付比例",
+        source="section 8",
+    )  # fmt: skip
+    bills: bool = key(
+        False,
+        "bill every case at its price: the patient pays what the fund does not; self-pay patients "
+        "are billed, too",
+        "按收付费出具账单：个人负担其余部分，自费患者同样适用",
+        source="section 8",
+    )
+    shortest_stay: OptionalPlainInt = key(
+        None, "stays up to this leave the payment", "住院天数不大于该值退出", unit="days",
+        source="section 8",
+    )  # fmt: skip
+    longest_stay: OptionalPlainInt = key(
+        None, "stays from this on leave the payment", "住院天数不小于该值退出", unit="days",
+        source="section 8",
+    )  # fmt: skip
+    low_ratio: OptionalLimit = key(
+        None, "costs below this share of the price leave", "费用低于价格该比例退出",
+        source="section 8",
+    )  # fmt: skip
+    high_ratio: OptionalLimit = key(
+        None, "costs above this multiple of the price leave", "费用高于价格该倍数退出",
+        source="section 8",
+    )  # fmt: skip
+    transfer_hours: OptionalPlainInt = key(
+        None, "a transfer out within so many hours leaves", "该小时数内转院退出", unit="h",
+        source="section 8",
+    )  # fmt: skip
+    death: bool = key(False, "cases that died leave", "死亡病例退出", source="section 8")
+    tcm: bool = key(False, "cases with tcm_flag leave", "中医治疗病例退出", source="section 8")
+    departments: tuple[str, ...] = key(
+        (), "departments whose cases leave, such as rehabilitation", "退出科室，如康复科",
+        source="section 8",
+    )  # fmt: skip
+    procedures: tuple[str, ...] = key(
+        (), "procedures whose cases leave, such as LDR delivery", "退出手术操作，如 LDR 分娩",
+        source="section 8",
+    )  # fmt: skip
+
+
+class Quota(Section):
+    """Year end of a per-stay quota (定额结算)."""
+
+    used: bool = key(False, "whether quotas are settled", "是否按定额清算", source="section 2")
+    borne: Share = key(
+        "0.30", "share of its overspend that a hospital bears", "超支医院自担比例",
+        source="section 2",
+    )  # fmt: skip
+    carried_table: str = key(
+        "carried",
+        "table of rates.csv with savings of earlier years (drg: pool, class: hospital)",
+        "rates.csv 中历年结余表名",
+        unit="yuan",
+        source="section 2",
+    )
+
+
 class PerDiem(Section):
     """Cases paid per day (床日), from a budget line of their own."""
 
@@ -422,10 +493,11 @@ class Month(Section):
         "点值口径：fund 仅统筹基金，total 含患者现金",
         source="section 6",
     )
-    value: Literal["budget", "rate"] = key(
+    value: Literal["budget", "rate", "yuan"] = key(
         "budget",
-        "budget: month budget / points; rate: a fixed rate per weight, from rates.csv",
-        "点值：budget 预算/点数，rate 固定费率（rates.csv）",
+        "budget: month budget / points; rate: a fixed rate per weight, from rates.csv; yuan: one "
+        "point is one yuan, as prices need it",
+        "点值：budget 预算/点数，rate 固定费率（rates.csv），yuan 一点一元（价格法）",
         source="section 2, Tongren",
     )
     rate_table: str = key(
@@ -522,11 +594,19 @@ class Policy(Section):
     bands: Bands = key(Bands, "bands of the cost ratio", "费用区间")
     ungroupable: Ungroupable = key(Ungroupable, "cases without a benchmark", "无基准病例")
     per_diem: PerDiem = key(PerDiem, "per-diem cases", "床日付费")
+    price: Price = key(Price, "price or quota per case", "价格与定额")
+    quota: Quota = key(Quota, "quota sharing", "定额分担")
     readmission: Readmission = key(Readmission, "readmission", "再入院")
     incentive: Incentive = key(Incentive, "incentive pool", "激励资金池")
     pools: Pools = key(Pools, "pools", "统筹池")
     month: Month = key(Month, "monthly prepayment", "月预结算")
     year_end: YearEnd = key(YearEnd, "year-end clearing", "年终清算")
+
+    @model_validator(mode="after")
+    def _prices_are_yuan(self) -> Self:
+        if bool(self.price.table) != (self.month.value == "yuan"):
+            raise ValueError('price.table and month.value = "yuan" belong together')
+        return self
 
     def canonical(self) -> str:
         """The policy as JSON with every key, independent of how the file was written."""

@@ -28,8 +28,9 @@ from grouper.kernels.points import (
 )
 from grouper.kernels.wide import LIMB_BITS, LIMBS, WIDE_BITS
 from grouper.settlement.benchmarks import Benchmark, Benchmarks, LevelBenchmark
-from grouper.settlement.numbers import MAX_FEN, SCALE, half_up, p8, rounded
+from grouper.settlement.numbers import FEN, MAX_FEN, SCALE, half_up, p8, rounded
 from grouper.settlement.policy import Policy
+from grouper.settlement.prices import NO_PRICE, PriceList
 from grouper.settlement.region import LEVELS
 
 CLASSES: Final = ("normal", "high", "low", "band", "unstable", "ungrouped", "ambiguous")
@@ -100,6 +101,18 @@ def cell_rules(benchmarks: Benchmarks, policy: Policy) -> list[list[Rule]]:
     ):
         cells.extend([[_by_cost(kind, share, benchmarks.mean)]] * len(LEVELS))
     return cells
+
+
+def price_rules(prices: PriceList) -> list[list[Rule]]:
+    """The rule of every slot (group × classes + class): a price in yuan is as many points.
+
+    A case without a price has left the payment before; its slot has no rule.
+    """
+    unit = SCALE // FEN
+    return [
+        [] if fen == NO_PRICE else [_full(TOTAL_COST, 0, NORMAL, Fraction(fen * unit))]
+        for fen in prices.prices.reshape(-1).tolist()
+    ]
 
 
 def by_cost_slope(mean: Fraction) -> Fraction:

@@ -14,6 +14,7 @@ from grouper.settlement.intake import Accounts
 from grouper.settlement.months import AccountKey, HospitalMonth, Months
 from grouper.settlement.numbers import p8, rounded
 from grouper.settlement.perdiem import PerDiemMonth
+from grouper.settlement.prices import QuotaYear
 from grouper.settlement.region import LEVELS
 from grouper.settlement.statistics import Population
 
@@ -209,5 +210,21 @@ def per_diem_table(statements: Mapping[AccountKey, PerDiemMonth]) -> pa.Table:
             "gross": _money([row.gross for _, row in rows]),
             "cash": _money([row.cash for _, row in rows]),
             "paid": _money([row.paid for _, row in rows]),
+        }
+    )
+
+
+def quota_table(quotas: Mapping[tuple[str, str], QuotaYear]) -> pa.Table:
+    """``quota``: hospital_id, pool and the columns of `QuotaYear`, in yuan."""
+    rows = sorted(quotas.items())
+    names = ("entitled", "spent", "saved", "overspent", "carried_in", "used", "covered")
+    return pa.table(
+        {
+            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
+            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
+            **{
+                name: _money([getattr(row, name) for _, row in rows])
+                for name in (*names, "carried_out")
+            },
         }
     )
