@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: where data lies, how a time is taken, how a table is printed."""
+"""What the benchmark scripts share: where data lies, how time is taken, how a table is printed."""
 
 from __future__ import annotations
 
