@@ -29,6 +29,22 @@ SCHEMA = pa.schema(
         ("other_funds", MONEY),
     ]
 )
+FURTHER = pa.schema(
+    [
+        ("person_id", pa.string()),
+        ("city", pa.string()),
+        ("admission_date", pa.date32()),
+        ("discharge_date", pa.date32()),
+        ("age", pa.int16()),
+        ("los", pa.int16()),
+        ("discharge", pa.int8()),
+        ("dept", pa.string()),
+        ("bed_day_flag", pa.bool_()),
+        ("tcm_flag", pa.bool_()),
+        ("separate_items", MONEY),
+    ]
+)
+"""Columns that are written only where a case has them."""
 
 
 def write_pack(folder: Path, weights: Sequence[Sequence[Any]]) -> Path:
@@ -76,14 +92,16 @@ def write_cases(
 ) -> None:
     """Write cases as parts; amounts may be given as text, int or Decimal."""
     folder.mkdir(parents=True, exist_ok=True)
+    further = [field for field in FURTHER if any(field.name in case for case in cases)]
+    schema = pa.schema([*SCHEMA, *further])
     size = max(1, -(-len(cases) // parts))
     for number in range(parts):
         lines = [dict(case) for case in cases[number * size : (number + 1) * size]]
         for line in lines:
-            for field in SCHEMA:
+            for field in schema:
                 if field.type == MONEY and line.get(field.name) is not None:
                     line[field.name] = Decimal(str(line[field.name])).quantize(Decimal("0.01"))
-        table = pa.Table.from_pylist(lines, SCHEMA)
+        table = pa.Table.from_pylist(lines, schema)
         pq.write_table(table, folder / f"part-{number:05d}.parquet", row_group_size=rows)
 
 

@@ -1,0 +1,353 @@
+"""One small region per shipped policy; every number is worked out by hand in the docstring.
+
+Unless said otherwise a weight of 1 is published as stable, the fund paid 80 % of every cost and the
+patient 20 %, self-pay is 0, and the whole yearly budget falls on the months given.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from grouper.settlement.policyfile import builtin_policies
+from tests.settlement.golden import case, lines, settle
+
+ONE = [["BR19", "1", "", "1"]]
+POINTS = "case_id route class reason points value gain"
+MONTHS = "pool month cases budget points point_value paid residual"
+STATEMENTS = "hospital_id pool month cases points gross cash prepaid paid deposit"
+CLEARING = (
+    "hospital_id pool cases points point_value gross assessed surplus_cut self_pay_cut cash "
+    "already_paid due"
+)
+
+
+def test_every_row_of_the_specification_has_its_policy() -> None:
+    assert set(builtin_policies()) == {
+        "guigang-points",
+        "fujian-one-price",
+        "shanwei-incentive",
+        "tongren-rate",
+        "hunan-regional",
+        "huangyan-mixed",
+        "shantou-dip",
+        "quota-sharing",
+    }
+
+
+def test_huangyan(tmp_path: Path) -> None:
+    """Six cases of 10 000, one of 7 000, one of 3 000: m = 70 000 / 8 = 8 750.
+
+    7 000 / 8 750 = 0.8 is in the band: 100 × (0.8 + 0.2) = 100. 3 000 / 8 750 is low:
+    100 × 3 000 / 8 750 = 34.28571429. Points 600 + 100 + 34.28571429.
+    Budget 100 000 − 8 100 (per-diem) − 5 000 (outpatient bundle) = 86 900;
+    v = 86 900 / 734.28571429 = 118.34630350; prepaid (86 900 − 14 000) × 0.9 = 65 610.
+    Per day: 61 days × 10 = 610 and 20 × 10 = 200 points, v = 8 100 / 810 = 10;
+    paid (8 100 − 7 000) × 0.9 = 990.
+    Year: v_Y = (70 000 − 56 000 + 86 900) / 734.28571429 = 137.41245136, gross 100 900, cap
+    1.3 × 70 000 = 91 000, due 91 000 − 14 000 − 65 610 = 11 390.
+    """
+    run = settle(
+        tmp_path,
+        "huangyan-mixed",
+        [
+            *(case(f"a{i}", "A", "D1", 10000) for i in range(6)),
+            case("b1", "A", "D1", 7000),
+            case("l1", "A", "D1", 3000),
+            case("p1", "A", "D1", 30000, los=61),
+            case("p2", "A", "D1", 5000, los=20, bed_day_flag=True),
+        ],
+        weights=ONE,
+        hospitals=[["A", 1]],
+        budget=[
+            ["employee", "fund_total", 100000],
+            ["employee", "per_diem", -8100],
+            ["employee", "outpatient_bundle", -5000],
+        ],
+        shares=[["employee", "01", 1]],
+        rates=[["per_diem", "", "1", "10"]],
+    )
+    assert lines(run / "points", POINTS)[5:] == [
+        "a5 drg normal within_bounds 100.00000000 11834.63 1834.63",
+        "b1 drg band in_band 100.00000000 11834.63 4834.63",
+        "l1 drg low below_low 34.28571429 4057.59 1057.59",
+        "p1 per_diem - long_stay 610.00000000 6100.00 -23900.00",
+        "p2 per_diem - bed_day_flag 200.00000000 2000.00 -3000.00",
+    ]
+    assert lines(run / "months.parquet", MONTHS) == [
+        "employee 2024-01 8 86900.00 734.28571429 118.34630350 65610.00 0.00"
+    ]
+    columns = "hospital_id month cases points point_value gross cash paid"
+    assert lines(run / "per_diem.parquet", columns) == [
+        "A 2024-01 2 810.00000000 10.00000000 8100.00 7000.00 990.00"
+    ]
+    assert lines(run / "clearing.parquet", CLEARING) == [
+        (
+            "A employee 8 734.28571429 137.41245136 100900.00 100900.00 9900.00 0.00 14000.00 "
+            "65610.00 11390.00"
+        )
+    ]
+
+
+def test_shanwei(tmp_path: Path) -> None:
+    """A fifth of 40 000 is kept: v = 32 000 / 300 = 106.66666667.
+
+    Year: v_Y = (30 000 − 24 000 + 32 000) / 300 = 126.66666667. The pool of 8 000 goes by points ×
+    encouragement: A 200 × 1, B 100 × 2, so 4 000 each. A: 200 × v_Y = 25 333.33 + 4 000; cap
+    1.3 × 20 000. B: 12 666.67 + 4 000; cap 13 000.
+    """
+    run = settle(
+        tmp_path,
+        "shanwei-incentive",
+        [
+            case("a1", "A", "D1", 10000),
+            case("a2", "A", "D1", 10000),
+            case("b1", "B", "D1", 10000),
+        ],
+        weights=ONE,
+        hospitals=[["A", 1], ["B", 1]],
+        budget=[["employee", "fund_total", 40000]],
+        shares=[["employee", "01", 1]],
+        rates=[["encouragement", "", "A", "1"], ["encouragement", "", "B", "2"]],
+    )
+    assert lines(run / "months.parquet", MONTHS) == [
+        "employee 2024-01 3 32000.00 300.00000000 106.66666667 23400.00 0.00"
+    ]
+    assert lines(run / "incentive.parquet", "hospital_id points coefficient amount") == [
+        "A 200.00000000 1.00000000 4000.00",
+        "B 100.00000000 2.00000000 4000.00",
+    ]
+    assert lines(run / "clearing.parquet", CLEARING) == [
+        (
+            "A employee 2 200.00000000 126.66666667 29333.33 29333.33 3333.33 0.00 4000.00 "
+            "15600.00 6400.00"
+        ),
+        (
+            "B employee 1 100.00000000 126.66666667 16666.67 16666.67 3666.67 0.00 2000.00 "
+            "7800.00 3200.00"
+        ),
+    ]
+
+
+def test_tongren(tmp_path: Path) -> None:
+    """Weight 1.2 × rate 9 000 = 10 800 a case, that is 120 points at 90.
+
+    B goes live in February: its case of January is paid by item and simulated. Residual of January
+    20 000 − 10 800, of February 20 000 − 21 600.
+    """
+    run = settle(
+        tmp_path,
+        "tongren-rate",
+        [
+            case("a1", "A", "D1", 10000),
+            case("a2", "A", "D1", 10000, "02"),
+            case("b1", "B", "D1", 10000),
+            case("b2", "B", "D1", 8000, "02"),
+        ],
+        weights=[["BR19", "1.2", "", "1"]],
+        hospitals=[["A", 1], ["B", 2, "", "", "", "", "", "2024-02"]],
+        budget=[["employee", "fund_total", 40000]],
+        shares=[["employee", "01", 1], ["employee", "02", 1]],
+        rates=[["rate", "", "employee", "9000"]],
+    )
+    assert lines(run / "points", POINTS) == [
+        "a1 drg normal within_bounds 120.00000000 10800.00 800.00",
+        "a2 drg normal within_bounds 120.00000000 10800.00 800.00",
+        "b1 item normal before_go_live 120.00000000 10800.00 800.00",
+        "b2 drg normal within_bounds 120.00000000 10800.00 2800.00",
+    ]
+    assert lines(run / "months.parquet", MONTHS) == [
+        "employee 2024-01 1 20000.00 120.00000000 90.00000000 7920.00 9200.00",
+        "employee 2024-02 2 20000.00 240.00000000 90.00000000 16200.00 -1600.00",
+    ]
+    assert lines(run / "hospital_months.parquet", STATEMENTS) == [
+        "A employee 2024-01 1 120.00000000 10800.00 2000.00 7920.00 7920.00 880.00",
+        "A employee 2024-02 1 120.00000000 10800.00 2000.00 7920.00 7920.00 880.00",
+        "B employee 2024-02 1 120.00000000 10800.00 1600.00 8280.00 8280.00 920.00",
+    ]
+    columns = "hospital_id drg cases simulated_cases item by_points difference"
+    assert lines(run / "simulation.parquet", columns) == [
+        "A BR19 2 0 20000.00 21600.00 1600.00",
+        "B BR19 2 1 18000.00 21600.00 3600.00",
+    ]
+
+
+def test_hunan(tmp_path: Path) -> None:
+    """One weight table, a pool per city: v = 20 000/200, 9 000/100 and 7 000/100.
+
+    The city of a pool is the case's (zz), else its hospital's.
+    """
+    run = settle(
+        tmp_path,
+        "hunan-regional",
+        [
+            case("a1", "A", "D1", 10000),
+            case("a2", "A", "D1", 12000),
+            case("b1", "B", "D1", 8000),
+            case("c1", "B", "D1", 6000, city="zz"),
+        ],
+        weights=ONE,
+        hospitals=[["A", 1, "", "cs"], ["B", 1, "", "xt"]],
+        budget=[
+            ["cs/employee", "fund_total", 20000],
+            ["xt/employee", "fund_total", 9000],
+            ["zz/employee", "fund_total", 7000],
+        ],
+        shares=[[f"{city}/employee", "01", 1] for city in ("cs", "xt", "zz")],
+    )
+    assert lines(run / "months.parquet", MONTHS) == [
+        "cs/employee 2024-01 2 20000.00 200.00000000 100.00000000 14040.00 0.00",
+        "xt/employee 2024-01 1 9000.00 100.00000000 90.00000000 6660.00 0.00",
+        "zz/employee 2024-01 1 7000.00 100.00000000 70.00000000 5220.00 0.00",
+    ]
+    columns = "hospital_id pool drg cases item by_points difference"
+    assert lines(run / "simulation.parquet", columns) == [
+        "A cs/employee BR19 2 22000.00 20000.00 -2000.00",
+        "B xt/employee BR19 1 8000.00 9000.00 1000.00",
+        "B zz/employee BR19 1 6000.00 7000.00 1000.00",
+    ]
+
+
+def test_shantou(tmp_path: Path) -> None:
+    """Groups of at least 2 cases (15 in the policy); B has the factor 1.1.
+
+    I21.9:p1+p2: 10 000 × 3, 25 000, 5 000, mean 12 000. J18.9 and J18.1 have one case each and
+    fall into J18:-, mean 3 000; K1 into K1:-, 11 000. M = 77 000 / 8 = 9 625.
+    Scores 12 000 / 9 625 × 1000 = 1246.75324675; 311.68831169; 1142.85714286.
+    a3: r = 25 000 / 12 000, score × (r − 1) = 1350.64935065.
+    a4: r = 5 000 / 12 000, score × r × 1.1 = 571.42857143.
+    b1, b2: r = 4/3 and 2/3 count as 1, 311.68831169 × 1.1 = 342.85714286.
+    n1: 1142.85714286 × 1.1 = 1257.14285715. Value (66 000 − 6 000) / 7605.19480520 = 7.88934426.
+    """
+    run = settle(
+        tmp_path,
+        "shantou-dip",
+        [
+            *(case(f"a{i}", "A", "I21.900", 10000, px=["p2", "p1"]) for i in range(3)),
+            case("a3", "A", "I21.901", 25000, px=["p1", "p2", "p1"]),
+            case("a4", "B", "I21.902", 5000, px=["p1", "p2"]),
+            case("b1", "B", "J18.9", 4000),
+            case("b2", "B", "J18.1", 2000),
+            case("n1", "B", "K1", 11000),
+        ],
+        weights=ONE,
+        hospitals=[["A", 1], ["B", 2]],
+        budget=[["employee", "fund_total", 66000], ["employee", "reserve", -6000]],
+        shares=[["employee", "01", 1]],
+        rates=[["hospital_factor", "", "1", "1"], ["hospital_factor", "", "2", "1.1"]],
+        keys="[groups]\ndip_min_cases = 2\n",
+    )
+    assert lines(run / "grouped", "case_id status drg") == [
+        *(f"a{i} grouped I21.9:p1+p2" for i in range(5)),
+        "b1 grouped J18:-",
+        "b2 grouped J18:-",
+        "n1 grouped K1:-",
+    ]
+    assert lines(run / "points", POINTS) == [
+        *(f"a{i} drg normal within_bounds 1246.75324675 9836.07 -163.93" for i in range(3)),
+        "a3 drg high above_high 1350.64935065 10655.74 -14344.26",
+        "a4 drg low below_low 571.42857143 4508.20 -491.80",
+        "b1 drg normal within_bounds 342.85714286 2704.92 -1295.08",
+        "b2 drg normal within_bounds 342.85714286 2704.92 704.92",
+        "n1 drg normal within_bounds 1257.14285715 9918.03 -1081.97",
+    ]
+    assert lines(run / "months.parquet", MONTHS) == [
+        "employee 2024-01 8 60000.00 7605.19480520 7.88934426 40140.00 0.00"
+    ]
+
+
+def test_fujian(tmp_path: Path) -> None:
+    """Price 8 000 in class 3A, 7 000.50 in 2A; the fund pays 70 % of it, nothing for self-pay.
+
+    One third of 8 000 is 2 666.66…: 2 666.66 leaves, 2 666.67 stays; 24 000 is not above 3 × 8 000.
+    n2: 0.7 × 7 000.50 = 4 900.35. n1 is also billed 300 apart, which the patient pays.
+    """
+    low = Decimal("2666.66")
+    run = settle(
+        tmp_path,
+        "fujian-one-price",
+        [
+            case("n1", "A", "D1", 9000, los=5, separate_items=300),
+            case("n2", "B", "D1", 10000, los=5),
+            case("n3", "A", "D1", low + Decimal("0.01"), los=2),
+            case("n4", "A", "D1", 24000, los=59),
+            case("s1", "A", "D1", 9000, los=5, insurance="self"),
+            case("x1", "A", "D1", 9000, los=1),
+            case("x2", "A", "D1", 9000, los=60),
+            case("x3", "A", "D1", low, los=5),
+            case("x4", "A", "D1", 24001, los=5),
+            case("x5", "A", "D1", 9000, los=5, discharge=5),
+            case("x6", "A", "D1", 9000, los=5, tcm_flag=True),
+            case("x7", "A", "D1", 9000, los=5, dept="中医科"),
+            case("x8", "A", "D2", 9000, los=5),
+        ],
+        weights=[*ONE, ["BR29", "1", "", "1"]],
+        hospitals=[["A", 3, "3A"], ["B", 2, "2A"]],
+        rates=[["price", "BR19", "3A", "8000"], ["price", "BR19", "2A", "7000.50"]],
+    )
+    assert lines(run / "points", "case_id route reason value gain") == [
+        "n1 drg price 8000.00 -1000.00",
+        "n2 drg price 7000.50 -2999.50",
+        "n3 drg price 8000.00 5333.33",
+        "n4 drg price 8000.00 -16000.00",
+        "s1 drg price 8000.00 -1000.00",
+        "x1 item short_stay - -",
+        "x2 item very_long_stay - -",
+        "x3 item far_below_price - -",
+        "x4 item far_above_price - -",
+        "x5 item died - -",
+        "x6 item tcm_treatment - -",
+        "x7 item department - -",
+        "x8 item no_price - -",
+    ]
+    assert lines(run / "bills", "case_id price separate bill fund patient")[:5] == [
+        "n1 8000.00 300.00 8300.00 5600.00 2700.00",
+        "n2 7000.50 0.00 7000.50 4900.35 2100.15",
+        "n3 8000.00 0.00 8000.00 5600.00 2400.00",
+        "n4 8000.00 0.00 8000.00 5600.00 2400.00",
+        "s1 8000.00 0.00 8000.00 0.00 8000.00",
+    ]
+    assert lines(run / "hospital_months.parquet", STATEMENTS) == [
+        "A employee 2024-01 3 24000.00000000 24000.00 7200.00 16800.00 16800.00 0.00",
+        "A self 2024-01 1 8000.00000000 8000.00 8000.00 0.00 0.00 0.00",
+        "B employee 2024-01 1 7000.50000000 7000.50 2100.15 4900.35 4900.35 0.00",
+    ]
+
+
+def test_quota(tmp_path: Path) -> None:
+    """Quotas 5 000 and 6 000: A is entitled to 10 000, B to 12 000, C to 6 000.
+
+    A saves 1 000 and keeps it for later years. B overspends 5 000, of which 1 000 is met by savings
+    carried in; of the 4 000 it bears 30 %, so it asks 2 800. C asks 700. The budget leaves
+    29 400 − 28 000 = 1 400, two fifths of 3 500: B gets 1 120, C 280.
+    """
+    run = settle(
+        tmp_path,
+        "quota-sharing",
+        [
+            case("a1", "A", "D1", 4000),
+            case("a2", "A", "D1", 5000),
+            case("b1", "B", "D1", 9000),
+            case("b2", "B", "D1", 8000),
+            case("c1", "C", "D1", 7000),
+        ],
+        weights=ONE,
+        hospitals=[["A", 1], ["B", 2], ["C", 2]],
+        budget=[["employee", "fund_total", 29400]],
+        rates=[
+            ["quota", "", "1", "5000"],
+            ["quota", "", "2", "6000"],
+            ["carried", "employee", "B", "1000"],
+        ],
+    )
+    columns = "hospital_id entitled spent saved overspent carried_in used covered carried_out"
+    assert lines(run / "quota.parquet", columns) == [
+        "A 10000.00 9000.00 1000.00 0.00 0.00 0.00 0.00 1000.00",
+        "B 12000.00 17000.00 0.00 5000.00 1000.00 1000.00 1120.00 0.00",
+        "C 6000.00 7000.00 0.00 1000.00 0.00 0.00 280.00 0.00",
+    ]
+    assert lines(run / "clearing.parquet", "hospital_id gross cash already_paid due") == [
+        "A 10000.00 1800.00 7380.00 820.00",
+        "B 14120.00 3400.00 7740.00 2980.00",
+        "C 6280.00 1400.00 4140.00 740.00",
+    ]
