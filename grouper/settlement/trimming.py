@@ -53,6 +53,8 @@ def trimmed(costs: Ints, levels: Ints, rule: Trim) -> dict[int, Sums]:
             below, above = _count(kept_levels[:first]), _count(kept_levels[last:])
             kept, kept_levels = kept[first:last], kept_levels[first:last]
             break
+        if first >= last:
+            break  # bounds between two costs would leave the group without any
         nothing = first == 0 and last == len(kept)
         kept, kept_levels = kept[first:last], kept_levels[first:last]
         if nothing or rule.until_cv is None or _sums(kept).steady(rule.until_cv):
