@@ -33,7 +33,7 @@ CASES: Final = pa.schema(
         *((name, MONEY) for name in _KEPT),
     ]
 )
-"""hospital_id and month as the case has them; pool only where its route is ``drg``; yuan."""
+"""hospital_id and month as the case has them; pool only where a budget pays or simulates; yuan."""
 
 PLAIN: Final = ("case_id", *_KEPT)
 """Columns of `CASES` that have about as many values as rows."""
@@ -47,8 +47,10 @@ def case_rows(batch: pa.RecordBatch, intake: Intake, accounts: Accounts) -> pa.R
         intake: the same cases, routed.
         accounts: the codes of the run.
     """
-    none = intake.account < 0
-    pool = np.where(none, 0, accounts.pool_month(intake.account) // len(accounts.months))
+    # Cases that are simulated, or paid per day, carry their account below -1.
+    account = np.where(intake.account < -1, -2 - intake.account, intake.account)
+    none = account < 0
+    pool = np.where(none, 0, accounts.pool_month(account) // len(accounts.months))
     pools = pa.DictionaryArray.from_arrays(
         pa.array(pool, pa.int32(), mask=none), pa.array(accounts.pools, pa.string())
     )
@@ -83,7 +85,7 @@ def hospitals_table(region: Region) -> pa.Table:
             "class": pa.array([row.kind for row in rows], pa.string()),
             "city": pa.array([row.city for row in rows], pa.string()),
             "alliance": pa.array([row.alliance for row in rows], pa.string()),
-            "lead": pa.array([row.lead for row in rows], pa.bool_()),
+            "lead": pa.array([row.lead for row in rows], pa.string()),
             "assessment": exact_column((row.assessment for row in rows), POINTS),
         }
     )

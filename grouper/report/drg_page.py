@@ -100,9 +100,19 @@ class DrgPages:
     def hospitals(self) -> dict[str, list[Row]]:
         """Rows of hospitals by DRG, the most cases first."""
         rows: dict[str, list[Row]] = defaultdict(list)
-        for drg, hospital, cases, to_mean, high, low, points, cost, value, gain in (
-            self.view.facts.rows(
-                """
+        for (
+            drg,
+            hospital,
+            cases,
+            to_mean,
+            high,
+            low,
+            points,
+            cost,
+            value,
+            gain,
+        ) in self.view.facts.rows(
+            """
                 SELECT drg::VARCHAR, hospital_id, sum(cases)::BIGINT AS cases,
                        round(sum(cost)::DOUBLE / sum(cases) / any_value(region_mean)::DOUBLE, 4),
                        coalesce(sum(cases) FILTER (class = 'high'), 0)::BIGINT,
@@ -112,7 +122,6 @@ class DrgPages:
                 FROM cube LEFT JOIN means USING (drg)
                 GROUP BY drg, hospital_id ORDER BY drg, cases DESC, hospital_id
                 """
-            )
         ):
             place = self.view.hospital_number[hospital]
             rows[drg].append(
@@ -154,9 +163,7 @@ def _by_drg_and_level(rows: list[dict[str, Any]]) -> dict[str, dict[int, dict[st
     return found
 
 
-def _levels(
-    known: dict[int, dict[str, Any]], statistics: dict[int, dict[str, Any]]
-) -> list[Row]:
+def _levels(known: dict[int, dict[str, Any]], statistics: dict[int, dict[str, Any]]) -> list[Row]:
     rows: list[Row] = []
     for level in sorted({*known, *statistics}):
         counted, benchmark = statistics.get(level, {}), known.get(level, {})

@@ -19,8 +19,7 @@ CLEARING_COLUMNS: Final = (
     "cash already_paid due"
 )
 DRG_COLUMNS: Final = (
-    "drg cases mean_cost to_mean high_share low_share points cost value gain relative "
-    "rate"
+    "drg cases mean_cost to_mean high_share low_share points cost value gain relative rate"
 )
 _RELATIVE: Final = DRG_COLUMNS.split().index("relative")
 CASE_COLUMNS: Final = "case_id drg class month case_cost points case_value case_gain"

@@ -97,9 +97,7 @@ class Run:
         connection = duckdb.connect()
         for name, files in self.files.items():
             listed = ", ".join(f"'{str(file).replace(chr(39), chr(39) * 2)}'" for file in files)
-            connection.execute(
-                f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet([{listed}])'
-            )
+            connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet([{listed}])')
         return connection
 
     @cached_property

@@ -42,9 +42,7 @@ def overview(view: View) -> Page:
         "kpis": kpis,
         "checks": _checks_hold(view),
         "tables": {
-            "months": table(
-                "pool month cases budget points point_value paid_m residual", months
-            ),
+            "months": table("pool month cases budget points point_value paid_m residual", months),
             "budget": table("pool line month amount", _budget(view)),
             "classes": table("level class cases share cost value gain", _classes(view)),
             "mdc": table("mdc mdc_name cases cost points value gain relative rate", _mdcs(view)),
@@ -63,7 +61,9 @@ def drg_list(view: View) -> Page:
     facts = view.facts
     cv = dict(facts.rows("SELECT drg, cv FROM statistics WHERE level = 0"))
     weight = dict(facts.rows("SELECT drg, any_value(weight) FROM benchmarks GROUP BY drg"))
-    count = dict(facts.rows("SELECT drg::VARCHAR, count(DISTINCT hospital_id) FROM cube GROUP BY 1"))
+    count = dict(
+        facts.rows("SELECT drg::VARCHAR, count(DISTINCT hospital_id) FROM cube GROUP BY 1")
+    )
     rows: list[Row] = []
     for i, drg in enumerate(view.drgs):
         sums = drg.sums
@@ -281,5 +281,3 @@ def _text(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-

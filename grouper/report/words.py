@@ -70,7 +70,10 @@ WORDS: Final[Words] = {
     ),
     "c.classes": ("各等级病例类型构成", "Share of classes by hospital level"),
     "c.cmi": ("各等级机构 CMI", "CMI of hospitals by level"),
-    "c.mdc": ("各大类相对盈亏（按区域支付率折算，合计为零）", "Relative gain by MDC (at the region's payment rate; adds up to nothing)"),
+    "c.mdc": (
+        "各大类相对盈亏（按区域支付率折算，合计为零）",
+        "Relative gain by MDC (at the region's payment rate; adds up to nothing)",
+    ),
     # hospital
     "h.statement": ("月度结算单", "Monthly statement"),
     "h.clearing": ("年终清算单", "Year-end clearing"),
@@ -82,15 +85,21 @@ WORDS: Final[Words] = {
     "h.rejected_here": ("退回本机构的病例", "Cases sent back to this hospital"),
     "c.months": ("每月费用、点数价值与拨付", "Cost, value of points and payment by month"),
     "c.flow_month": ("月结：从点数价值到实付", "Months: from value to payment"),
-    "c.flow_year": ("清算：从年度点数价值到应补（退）", "Clearing: from the year's value to what is due"),
-    "c.drg_gain": ("相对盈亏最大的病组（按区域支付率折算）", "DRGs with the largest relative gain and loss (at the region's payment rate)"),
+    "c.flow_year": (
+        "清算：从年度点数价值到应补（退）",
+        "Clearing: from the year's value to what is due",
+    ),
+    "c.drg_gain": (
+        "相对盈亏最大的病组（按区域支付率折算）",
+        "DRGs with the largest relative gain and loss (at the region's payment rate)",
+    ),
     "c.peers": ("在同级机构中的位置", "Place among hospitals of the same level"),
     "peer.this": ("本机构", "This hospital"),
     "peer.others": ("同级机构", "Same level"),
     "ask": (
-        "查任一病例：grouper sql RUN \"select * from cases join points using (case_id) "
+        '查任一病例：grouper sql RUN "select * from cases join points using (case_id) '
         "join grouped using (case_id) where case_id = '…'\"",
-        "Any other case: grouper sql RUN \"select * from cases join points using (case_id) "
+        'Any other case: grouper sql RUN "select * from cases join points using (case_id) '
         "join grouped using (case_id) where case_id = '…'\"",
     ),
     # DRG

@@ -40,9 +40,7 @@ class Written:
     workbooks: int
 
 
-def write_report(
-    run: Run, *, workbooks: bool = True, advance: Advance = lambda _: None
-) -> Written:
+def write_report(run: Run, *, workbooks: bool = True, advance: Advance = lambda _: None) -> Written:
     """Write RUN/report: pages and workbooks; an earlier report is replaced when this one is whole.
 
     Args:
