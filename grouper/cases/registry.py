@@ -17,6 +17,12 @@ from grouper.errors import CaseTableError
 MONEY = pa.decimal128(18, 2)
 CODES = pa.list_(pa.string())
 
+FEN = 100
+"""Fen in a yuan."""
+
+MAX_FEN = 10**13
+"""The largest amount of one case, 100 billion yuan: sums of a batch stay below 2**63."""
+
 
 class Kind(Enum):
     """What a column holds, and so which Arrow types it may arrive in."""
@@ -76,6 +82,7 @@ def _registry() -> dict[str, Column]:
         ("icu_hours", integer, pa.int32(), "h", "hours in intensive care", "重症监护时长", "scs_cutd_sum_dura"),
         ("vent_hours", integer, pa.int32(), "h", "hours on a ventilator", "呼吸机使用时长", "vent_used_dura"),
         ("dx", Kind.CODES, CODES, "", "diagnoses, the principal first", "诊断编码", "diag_code"),
+        ("principal_count", integer, pa.int8(), "", "diagnoses marked as principal", "主要诊断个数", "maindiag_flag"),
         ("px", Kind.CODES, CODES, "", "procedures, the principal first", "手术操作编码", "oprn_oprt_code"),
         ("total_cost", money, MONEY, "yuan", "total cost", "医疗总费用", "medfee_sumamt"),
         ("compliant_cost", money, MONEY, "yuan", "compliant cost", "合规费用", "inscp_scp_amt"),
@@ -84,6 +91,7 @@ def _registry() -> dict[str, Column]:
         ("fund_paid", money, MONEY, "yuan", "pooled fund at discharge", "统筹基金支付", "hifp_pay"),
         ("other_funds", money, MONEY, "yuan", "patient_cash paid by other funds", "其他基金支付", "oth_pay"),
         ("separate_items", money, MONEY, "yuan", "billed apart", "单独收费项目", ""),
+        ("items_total", money, MONEY, "yuan", "sum of the fee items of the list", "收费项目合计", ""),
         ("surgery_fee", money, MONEY, "yuan", "fee for surgery", "手术费", "oprn_fee"),
         ("bed_day_flag", Kind.FLAG, flag, "", "paid per day", "床日付费", ""),
         ("tcm_flag", Kind.FLAG, flag, "", "traditional Chinese medicine", "中医病例", ""),

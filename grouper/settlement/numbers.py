@@ -10,16 +10,12 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
+from grouper.cases.registry import FEN as FEN
+from grouper.cases.registry import MAX_FEN as MAX_FEN
+
 PLACES = 8
 SCALE = 10**PLACES
 """One point, or one yuan of a point value, in units of 1e-8."""
-
-FEN = 100
-"""Fen in a yuan."""
-
-MAX_FEN = 10**13
-"""The largest amount of one case, 100 billion yuan: sums of a batch stay below 2**63."""
-
 
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 
