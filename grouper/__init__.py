@@ -14,16 +14,20 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from grouper.errors import GrouperError
     from grouper.grouping import group
+    from grouper.run.api import settle
     from grouper.scheme import Scheme, load_scheme
+    from grouper.settlement.policyfile import load_policy
 
 _HOME = {
     "GrouperError": "grouper.errors",
     "Scheme": "grouper.scheme",
     "group": "grouper.grouping",
+    "load_policy": "grouper.settlement.policyfile",
     "load_scheme": "grouper.scheme",
+    "settle": "grouper.run.api",
 }
 
-__all__ = ["GrouperError", "Scheme", "__version__", "group", "load_scheme"]
+__all__ = ["GrouperError", "Scheme", "__version__", "group", "load_policy", "load_scheme", "settle"]
 
 
 def __getattr__(name: str) -> object:

@@ -157,3 +157,11 @@ def policy_check(policy: PolicyArgument) -> None:
 
     loaded = load_policy(policy)
     typer.echo(f"{loaded.id}: good (digest {loaded.digest[:12]})")
+
+
+@policy_app.command("keys")
+def policy_keys() -> None:
+    """Print all keys with their meaning in English and Chinese, as Markdown."""
+    from grouper.settlement.policydoc import keys_page
+
+    typer.echo(keys_page(), nl=False)

@@ -123,16 +123,16 @@ def _keys_at(path: list[str]) -> list[str]:
         if name.isdigit():
             continue
         field = model.model_fields.get(name) if model else None
-        model = _section_of(field.annotation) if field else None
+        model = section_of(field.annotation) if field else None
     return list(model.model_fields) if model else []
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
+def section_of(annotation: Any) -> type[BaseModel] | None:
     """The section model inside an annotation such as ``tuple[Band, ...]`` or ``X | None``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for inner in getattr(annotation, "__args__", ()):
-        if found := _section_of(inner):
+        if found := section_of(inner):
             return found
     return None
 
@@ -141,6 +141,6 @@ def all_keys(model: type[BaseModel] = Policy, prefix: str = "") -> list[str]:
     """Dotted names of all keys, in the order of the models."""
     names = []
     for name, field in model.model_fields.items():
-        inner = _section_of(field.annotation)
+        inner = section_of(field.annotation)
         names += all_keys(inner, f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
     return names

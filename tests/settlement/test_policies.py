@@ -1,0 +1,122 @@
+"""Policy files: defaults, extending, printing, and errors that name the key."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+import grouper.run.api
+import grouper.settlement.policydoc as policydoc
+from grouper.errors import PolicyError
+from grouper.settlement.policy import Policy
+from grouper.settlement.policyfile import all_keys, builtin_policies, load_policy
+
+
+def written(folder: Path, text: str, name: str = "p.toml") -> Path:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("name", builtin_policies())
+def test_shown_policy_reads_back_the_same(tmp_path: Path, name: str) -> None:
+    policy = load_policy(name)
+    shown = written(tmp_path, policydoc.policy_text(policy))
+    assert load_policy(shown) == policy
+    assert load_policy(shown).digest == policy.digest
+
+
+def test_guigang_states_the_defaults() -> None:
+    policy = load_policy("guigang-points")
+    named = {"id", "title", "title_zh", "document"}
+    assert policy.model_dump(exclude=named) == Policy(id="plain").model_dump(exclude=named)
+
+
+def test_extending_merges_tables_key_by_key(tmp_path: Path) -> None:
+    written(tmp_path, 'extends = "guigang-points"\nid = "base"\n[low]\nratio = 0.25\n', "base.toml")
+    top = written(
+        tmp_path,
+        'extends = "base.toml"\nid = "top"\n[low]\ncost = "compliant_cost"\n'
+        '[year_end]\nsurplus_cap = "none"\n[[high.multiples]]\ntimes = 2\n',
+    )
+    policy = load_policy(top)
+    assert (policy.low.ratio, policy.low.cost) == (load_policy(tmp_path / "base.toml").low.ratio,
+                                                   "compliant_cost")  # fmt: skip
+    assert policy.year_end.surplus_cap is None
+    assert [row.times for row in policy.high.multiples] == [2]
+
+
+FAULTS = {
+    "unknown key": ("[high]\nmutiples = 3", "high.mutiples", "did you mean 'multiples'?"),
+    "key of another table": ("min_cases = 3", "min_cases", "'stability.min_cases'"),
+    "unknown table": ("[hihg]\nmean = 'level'", "hihg", "did you mean 'high'?"),
+    "out of range": ("[month]\nratio = 1.5", "month.ratio", "the value is"),
+    "not a number": ("[low]\nratio = 'much'", "low.ratio", "the value is 'much'"),
+    "a flag for a number": ("[low]\nratio = true", "low.ratio", "the value is True"),
+    "unknown word": ("[pools]\nby = 'moon'", "pools.by", "the value is 'moon'"),
+    "falling multiples": (
+        "[high]\nmultiples = [{up_to=2,times=1},{up_to=1,times=1},{times=1}]",
+        "high",
+        "",
+    ),
+    "missing in a row": ("[high]\nmultiples = [{up_to = 1}]", "high.multiples.0.times", "value"),
+    "a step twice": (
+        "[year_end]\norder = ['prepaid', 'prepaid', 'self_pay', 'assessment']",
+        "year_end",
+        "",
+    ),
+    "price without yuan": ("[price]\ntable = 'price'", "", ""),
+    "not TOML": ("[low", "", "see a built-in policy"),
+    "unknown base": ("extends = 'guigang'", "extends", "did you mean 'guigang-points'?"),
+    "base is no name": ("extends = 3", "extends", ""),
+    "itself": ("extends = 'p.toml'", "extends", "remove one link"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_name_the_key(tmp_path: Path, fault: str) -> None:
+    text, key, hint = FAULTS[fault]
+    file = written(tmp_path, f'id = "x"\n{text}\n')
+    with pytest.raises(PolicyError) as caught:
+        load_policy(file)
+    assert caught.value.key == key
+    assert hint in caught.value.hint
+    assert caught.value.file == str(file)
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(PolicyError, match="there is no policy 'guigang-point'") as caught:
+        load_policy("guigang-point")
+    assert "guigang-points" in caught.value.hint
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_bytes('id = "贵港"'.encode("gb18030"))
+    with pytest.raises(PolicyError, match="not UTF-8"):
+        load_policy(file)
+
+
+def test_numbers_are_exact(tmp_path: Path) -> None:
+    policy = load_policy(written(tmp_path, 'id = "x"\n[low]\nratio = "1/3"\n[month]\nratio = 0.95'))
+    assert policy.low.ratio * 3 == 1
+    assert policy.month.ratio * 100 == 95
+
+
+def test_every_key_is_told_in_both_languages_on_the_page() -> None:
+    page = Path(policydoc.__file__).parent / "KEYS.md"
+    assert page.read_text(encoding="utf-8") == policydoc.keys_page(), (
+        "run: grouper policy keys > grouper/settlement/KEYS.md"
+    )
+    for row in page.read_text(encoding="utf-8").splitlines():
+        if row.startswith("| `"):
+            _, _, meaning, chinese, *_ = row.split("|")
+            assert meaning.strip()
+            assert any("\u4e00" <= letter <= "\u9fff" for letter in chinese), row
+    assert len(all_keys()) > 80
+
+
+def test_examples_of_the_interface() -> None:
+    assert doctest.testmod(grouper.run.api).failed == 0
