@@ -270,13 +270,15 @@ def _procedures(
     ppx = recipes.ppx[rows]
     asked = np.count_nonzero(recipes.others_px != NO_CODE, axis=1).astype(np.int32)[rows]
     light = ward.light[ward.table.surgical[path].astype(np.int8), lot(rng, count)]
+    bank = ward.beside.light
+    if bank[0, 0] == NO_CODE:
+        light = np.zeros_like(light)
     ahead = (ppx != NO_CODE) + asked
     empty = bare | (ppx == NO_CODE)
     lists, owner, place = _frame(np.where(empty, 0, ahead + light))
     profile = rng.integers(0, PROFILES, count)
     place -= ahead[owner]
     np.maximum(place, 0, out=place)
-    bank = ward.beside.light
     lists.codes[:] = bank[profile[owner], place]
     again = np.flatnonzero(lists.codes == ppx[owner])
     lists.codes[again] = bank[profile[owner[again]], LIGHT_EACH - 1]

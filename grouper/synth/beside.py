@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from grouper.synth.catalogue import OPERATING_ROOM, Catalogue, Codes, Int8Array, Int32Array, Mask
 from grouper.synth.medicine import COMPANIONS, COMPLICATIONS, LIGHT_PROCEDURES, NOT_BESIDE
-from grouper.synth.paths import FloatArray
+from grouper.synth.paths import NO_CODE, FloatArray
 
 CHAPTERS: Final = 27
 BANDS: Final = (45, 15, 0)
@@ -47,7 +47,8 @@ class Beside:
         companions: int32[rows, PROFILES, COMPANIONS_EACH], diagnoses without severity, each of
             another category.
         complications: int32[2, rows, PROFILES], CC and MCC codes.
-        light: int32[PROFILES, LIGHT_EACH], procedures, each of another rubric.
+        light: int32[PROFILES, LIGHT_EACH], procedures, each of another rubric; -1 where the pack
+            leaves no procedure that changes nothing.
     """
 
     companions: Int32Array
@@ -130,9 +131,13 @@ def beside(codes: Catalogue, rng: np.random.Generator) -> Beside:
             running = np.cumsum(weights)
             places = rng.random((len(BANDS), PROFILES)) * running[-1]
             drawn = np.searchsorted(running, places, side="right")
-            complications[level, first : first + len(BANDS)] = drawn
-    light = _light(codes)
-    return Beside(companions, complications, light.lists(PROFILES, LIGHT_EACH, rng))
+            last = len(dx.texts) - 1
+            complications[level, first : first + len(BANDS)] = np.minimum(drawn, last)
+    light = np.full((PROFILES, LIGHT_EACH), NO_CODE, np.int32)
+    procedures = _light(codes)
+    if len(procedures):
+        light = procedures.lists(PROFILES, LIGHT_EACH, rng)
+    return Beside(companions, complications, light)
 
 
 def _companions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from grouper.synth.medicine import (
     LIGHT_PROCEDURES,
     MALE,
     MALE_PROCEDURES,
+    NEVER_PRINCIPAL,
     PRINCIPALS,
     UNDIVIDED,
 )
@@ -78,13 +80,9 @@ class Codes:
 
     def starting(self, prefix: str) -> Int32Array:
         """int32, the codes with this prefix, in order."""
-        first = np.searchsorted(self._sorted, prefix)
-        last = np.searchsorted(self._sorted, prefix + "\U0010ffff")
+        first = bisect_left(self.texts, prefix)
+        last = bisect_left(self.texts, prefix + "\U0010ffff")
         return np.arange(first, last, dtype=np.int32)
-
-    @functools.cached_property
-    def _sorted(self) -> npt.NDArray[np.str_]:
-        return np.array(self.texts)
 
 
 @dataclass(frozen=True)
@@ -213,7 +211,7 @@ def _codes(
 
 def _usual(text: str) -> float:
     """Coders mostly take the plain code; extensions and combined codes are rarer."""
-    if "*" in text:
+    if "*" in text or text.startswith(NEVER_PRINCIPAL):
         return 0.01
     if "x0" in text[5:]:
         return 0.06

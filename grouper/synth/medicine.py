@@ -95,12 +95,15 @@ OTHER_FIELD: Final = Field(0.010, _GENERAL, 1.0, "A03", "A04")
 
 FEMALE: Final = (
     "C51", "C52", "C53", "C54", "C55", "C56", "C57", "C58", "D06", "D07.0", "D07.1", "D07.2",
-    "D07.3", "D25", "D26", "D27", "D28", "D39", "N70", "N71", "N72", "N73", "N74", "N75", "N76",
-    "N77", "N80", "N81", "N82", "N83", "N84", "N85", "N86", "N87", "N88", "N89", "N90", "N91",
-    "N92", "N93", "N94", "N95", "N96", "N97", "N98", "O", "R87", "Z32", "Z33", "Z34", "Z35", "Z36",
-    "Z37", "Z39",
+    "D07.3", "D25", "D26", "D27", "D28", "D39", "F53", "N70", "N71", "N72", "N73", "N74", "N75",
+    "N76", "N77", "N80", "N81", "N82", "N83", "N84", "N85", "N86", "N87", "N88", "N89", "N90",
+    "N91", "N92", "N93", "N94", "N95", "N96", "N97", "N98", "O", "R87", "Z32", "Z33", "Z34", "Z35",
+    "Z36", "Z37", "Z39",
 )  # fmt: skip
 """Diagnoses of women, as prefixes."""
+
+NEVER_PRINCIPAL: Final = ("Z37", "Z38")
+"""Codes that stand beside a birth; as principal diagnosis they are a slip of the coder."""
 
 MALE: Final = (
     "C60", "C61", "C62", "C63", "D07.4", "D07.5", "D07.6", "D29", "D40", "N40", "N41", "N42",
@@ -121,6 +124,7 @@ USUAL_AGES: Final[tuple[tuple[str, int, int], ...]] = (
     ("I7", 40, 97), ("J43", 45, 97), ("J44", 45, 97), ("K70", 25, 90), ("K80", 18, 97),
     ("M16", 40, 97), ("M17", 45, 97), ("M47", 30, 97), ("M51", 18, 90), ("M80", 50, 97),
     ("M81", 50, 97), ("N18", 12, 97), ("N20", 15, 90), ("N40", 50, 97),
+    ("F53", 15, 49), ("Z3", 15, 49), ("Z38", 0, 0),
 )  # fmt: skip
 """Ages at which a principal diagnosis is met, by prefix; the longest prefix holds."""
 

@@ -87,7 +87,8 @@ def synthesize(
 ) -> RegionSummary:
     """Write a believable year of a region, made up from a scheme's rules.
 
-    The same arguments give the same bytes. Cases are drawn and written a row group at a time, so
+    The same arguments give the same bytes (with the same numpy and pyarrow on the same kind of
+    processor). Cases are drawn and written a row group at a time, so
     memory does not grow with their number.
 
     Args:
