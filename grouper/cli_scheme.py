@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from grouper.explain import Explanation
     from grouper.scheme import Scheme
+    from grouper.scheme.lint import Finding
 
 scheme_app = typer.Typer(
     help="Check, show, compare and build scheme packs (分组方案).",
@@ -165,3 +166,81 @@ def print_lines(lines: Iterable[Text | str]) -> None:
         return
     for line in lines:
         console.print(line)
+
+
+@scheme_app.command()
+def check(
+    pack: PackArgument,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings end with 1, too.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every warning, not a few of each kind.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Check a pack: what the format forbids is an error, what is odd a warning (方案检查)."""
+    from grouper.scheme import from_pack, pack_folder
+    from grouper.scheme.layers import read_layers
+    from grouper.scheme.lint import lint
+
+    read, findings = lint(read_layers(pack_folder(pack)))
+    # Compiling finds the few faults that reading cannot, such as limits of the layout.
+    compiled = from_pack(read)
+    if json:
+        from dataclasses import asdict
+        from json import dumps
+
+        typer.echo(dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+    else:
+        for line in _told(findings, every):
+            typer.echo(line)
+        outcome = f"{len(findings):,} warnings" if findings else "no warning"
+        typer.echo(f"{read.id}: {len(compiled.drgs)} DRGs, no error, {outcome}")
+    if strict and findings:
+        raise typer.Exit(1)
+
+
+MOST_OF_A_KIND = 10
+
+
+def _told(findings: Iterable[Finding], every: bool) -> Iterator[str]:
+    by_kind: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_kind.setdefault(finding.kind, []).append(finding)
+    for kind, found in by_kind.items():
+        shown = found if every else found[:MOST_OF_A_KIND]
+        for finding in shown:
+            yield f"warning: {finding}"
+        if len(shown) < len(found):
+            yield f"warning: and {len(found) - len(shown):,} more [{kind}] (all with --all)"
+
+
+@scheme_app.command()
+def show(
+    pack: PackArgument,
+    node: Annotated[
+        str | None, typer.Argument(metavar="[NODE]", help="An MDC, ADRG, DRG, set or family.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Print every code of a set.")] = False,
+) -> None:
+    """Show the tree of a pack, or one node with its rule, codes and names (方案浏览)."""
+    from grouper.scheme import pack_folder
+    from grouper.scheme.pack import read_pack
+    from grouper.scheme.show import MOST_CODES, show_node, show_pack
+
+    read = read_pack(pack_folder(pack))
+    if node is None:
+        lines = show_pack(read)
+    else:
+        lines = show_node(read, node, most=sys.maxsize if every else MOST_CODES)
+    for line in lines:
+        typer.echo(line)
+
+
+@scheme_app.command("list")
+def list_builtin() -> None:
+    """List the schemes that come with the package (内置方案)."""
+    from grouper.scheme import builtin_names, load_scheme
+
+    for name in builtin_names():
+        found = load_scheme(name)
+        typer.echo(f"{name}  {len(found.drgs)} DRGs  {found.title}")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grouper.errors import PackError
-from grouper.kernels.layout import BLANK, NO_EXCLUSION, NO_LEVEL, PLAIN, UNKNOWN
+from grouper.kernels.layout import BLANK, NO_ANSWER, NO_EXCLUSION, NO_LEVEL, PLAIN, UNKNOWN
 from grouper.scheme import rules
 from grouper.scheme.codes import PREFIX_MARK, CodeMap, code_map
 from grouper.scheme.graph import MAX_ROOTS, Decisions, Names, build_decisions
@@ -121,6 +121,29 @@ def compile_pack(pack: Pack, *, max_roots: int = MAX_ROOTS) -> Compiled:
         outcomes=outcomes,
         retry_other_procedures=pack.retry_other_procedures,
     )
+
+
+def principal_reach(pack: Pack) -> set[tuple[str, str]]:
+    """The answers, as (ADRG node, DRG), that some pair of principal codes can lead to.
+
+    What is missing here no case can reach; what is there may still be closed to every case by
+    conditions on other things.
+    """
+    names = _names(pack)
+    lists = _number_lists(pack)
+    dx, _ = _table(_diagnosis_signatures(pack, names, lists))
+    px, _ = _table(_procedure_signatures(pack, names))
+    rows = [(adrg.node, drg.code) for _, adrg, drg in pack.drg_rows()]
+    decisions = build_decisions(
+        pack,
+        names,
+        {row: number for number, row in enumerate(rows, 1)},
+        _principal_sets(dx, names.dx_sets),
+        _principal_sets(px, names.px_sets),
+    )
+    reached = np.concatenate([decisions.root.ravel(), decisions.nodes[:, 4:].ravel()])
+    answers = np.unique(~reached[reached < 0])
+    return {rows[number - 1] for number in answers if number != NO_ANSWER}
 
 
 def _names(pack: Pack) -> Names:
