@@ -153,14 +153,14 @@ def _by_drg(pairs: Pairs, number: dict[str, int]) -> list[Row]:
     """A case counts under its DRG of each run."""
     rows = pairs.rows(
         f"""
-        WITH both AS (
+        WITH sides AS (
             SELECT drg_a AS drg, cases_a, 0 AS cases_b, points_a, 0 AS points_b, value_a,
                    0 AS value_b
             FROM pairs WHERE route_a = 'drg'
             UNION ALL
             SELECT drg_b, 0, cases_b, 0, points_b, 0, value_b FROM pairs WHERE route_b = 'drg'
         )
-        SELECT drg, {_SUMS} FROM both GROUP BY 1 ORDER BY 1
+        SELECT drg, {_SUMS} FROM sides GROUP BY 1 ORDER BY 1
         """
     )
     changed = [[number[name], *_change(tuple(sums))] for name, *sums in rows]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import xlsxwriter
 
 from grouper.report.columns import COLUMNS
-from grouper.report.view import Row, View
+from grouper.report.view import Drg, Hospital, Row
 from grouper.report.words import WORDS
 
 _FORMATS: Final[Mapping[str, str]] = {
@@ -46,14 +46,26 @@ _LONGEST_TEXT: Final = 32_767
 LAST_ROW: Final = 1_048_575
 
 
+class Index(Protocol):
+    """What numbers in columns of hospitals and DRGs stand for."""
+
+    @property
+    def hospitals(self) -> Sequence[Hospital]:
+        """All hospitals."""
+
+    @property
+    def drgs(self) -> Sequence[Drg]:
+        """All DRGs."""
+
+
 class Workbook:
     """A workbook under construction; the same tables give the same bytes.
 
     Texts are written as texts: a name that looks like a formula or a link stays a name.
     """
 
-    def __init__(self, path: Path, view: View) -> None:
-        self._view = view
+    def __init__(self, path: Path, index: Index) -> None:
+        self._index = index
         self._book = xlsxwriter.Workbook(
             str(path), {"strings_to_formulas": False, "strings_to_urls": False}
         )
@@ -170,9 +182,9 @@ class Workbook:
 
     def _words(self, kind: str, value: Any) -> str:
         if kind == "hospital":
-            return self._view.hospitals[value].name if value >= 0 else WORDS["unknown_hospital"][0]
+            return self._index.hospitals[value].name if value >= 0 else WORDS["unknown_hospital"][0]
         if kind == "drg":
-            drg = self._view.drgs[value]
+            drg = self._index.drgs[value]
             return f"{drg.code} {drg.name}".strip("- ") or WORDS["ungrouped_cases"][0]
         if kind == "level":
             return WORDS[f"level.{value}"][0]
@@ -185,6 +197,8 @@ class Workbook:
 
 def word(prefix: str, code: str) -> str:
     """A code of the run's tables in Chinese; itself where it has no word."""
+    if prefix == "column":
+        return COLUMNS[code].zh
     if prefix == "pool" and "/" in code:
         city, _, insurance = code.rpartition("/")
         return f"{city}/{word(prefix, insurance)}"

@@ -14,7 +14,9 @@ from markupsafe import Markup
 from grouper.report.columns import COLUMNS
 from grouper.report.words import WORDS
 
-_ASSETS: Final = ("report.css", "format.js", "tables.js", "charts.js", "page.js")
+_ASSETS: Final = ("report.css", "format.js", "tables.js", "charts.js", "whatif.js", "page.js")
+_SCRIPTS: Final = {"compare": ("whatif.js",), "sweep": ("whatif.js",)}
+_EMPTY: Final = {"nav": (), "year": "", "run": "", "scheme": "", "policy": "", "engine": ""}
 _HERE: Final = files("grouper.report")
 
 _BREAKS_SCRIPT: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"} | {
@@ -45,7 +47,7 @@ class Site:
         """
         self.folder = folder
         self.pages = 0
-        self._shared = dict(shared)
+        self._shared = _EMPTY | shared
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_template),
             autoescape=True,
@@ -73,6 +75,7 @@ class Site:
             data=script_json(data),
             title=title,
             here=here,
+            scripts=_SCRIPTS.get(template, ()),
             up="../" * name.count("/"),
         )
         path = self.folder / name

@@ -57,6 +57,8 @@ function titles() {
     document.getElementById("facts").textContent = plain ? "" :
       [`MDC ${mdc} ${mdcName}`, `ADRG ${adrg} ${adrgName}`, ...flags].join(" · ");
   }
+  const runs = document.getElementById("runs");
+  if (runs) runs.replaceChildren(...whatIf());
   const cut = document.getElementById("cut");
   if (cut) cut.hidden = !PAGE.cut;
 }

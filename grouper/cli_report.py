@@ -1,0 +1,160 @@
+"""Commands about finished runs: `report`, `compare`, `sweep` and `sql`. Parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from grouper.cli import (
+    EncodingOption,
+    RayOption,
+    SchemeOption,
+    WorkersOption,
+    check_encoding,
+    progress_bar,
+    running,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (report, compare, sweep, sql):
+        app.command()(command)
+
+
+def report(
+    run: RunArgument,
+    workbooks: Annotated[
+        bool, typer.Option(help="Write the Excel workbooks beside the pages.")
+    ] = True,
+) -> None:
+    """Write RUN/report: pages and workbooks of a run (结算报告), from the run folder alone."""
+    from grouper.report import load_run
+    from grouper.report.write import write_report
+
+    opened = load_run(run)
+    with progress_bar("report", -1) as advance:
+        written = write_report(opened, workbooks=workbooks, advance=advance)
+    typer.echo(f"{written.pages:,} pages and {written.workbooks:,} workbooks")
+    typer.echo(f"open {written.folder / 'index.html'}")
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="The run to start from.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="The run it is held against.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write a page and a workbook here.")
+    ] = None,
+) -> None:
+    """Hold two runs against each other: who gains, who loses, and why (方案对比)."""
+    from grouper.compare import compare_runs
+    from grouper.compare.told import terminal_tables
+    from grouper.report import load_run
+
+    found = compare_runs(load_run(run_a), load_run(run_b))
+    _print(*terminal_tables(found))
+    if out is not None:
+        from grouper.compare.write import write_comparison
+
+        typer.echo(f"open {write_comparison(found, out)}")
+
+
+def sweep(
+    region: Annotated[Path, typer.Argument(metavar="REGION", help="The region folder.")],
+    scheme: SchemeOption,
+    policy: Annotated[
+        str, typer.Option("--policy", metavar="POLICY", help="A policy file or a built-in name.")
+    ],
+    key: Annotated[str, typer.Option("--key", metavar="KEY", help="For example low.ratio.")],
+    first: Annotated[str, typer.Option("--from", metavar="A", help="First value.")],
+    last: Annotated[str, typer.Option("--to", metavar="B", help="Last value.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Runs, table and page.")],
+    steps: Annotated[int, typer.Option("--steps", min=2, help="How many values.")] = 5,
+    workers: WorkersOption = 1,
+    ray: RayOption = None,
+    encoding: EncodingOption = "utf-8",
+) -> None:
+    """Run one key of a policy over a range of values and draw the outcome (参数扫描)."""
+    from grouper.scheme import load_scheme
+    from grouper.settlement.policyfile import load_policy
+    from grouper.sweep import Sweep, run_sweep, values_between, write_sweep
+    from grouper.sweep import terminal_table as swept_table
+
+    wanted = Sweep(load_policy(policy), key, values_between(first, last, steps))
+    loaded = load_scheme(scheme)
+    with running(workers, ray) as runner, progress_bar("runs", steps) as advance:
+        found = run_sweep(
+            region,
+            loaded,
+            wanted,
+            out,
+            runner,
+            encoding=check_encoding(encoding),
+            advance=advance,
+        )
+    _print(swept_table(found))
+    typer.echo(f"open {write_sweep(found, out)}")
+
+
+def sql(
+    run: RunArgument,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="One SELECT; tables are views.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Keep all rows as X.csv or X.parquet."),
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows to print.")] = 100,
+    verify: Annotated[
+        bool, typer.Option(help="First compare every file with the manifest.")
+    ] = True,
+) -> None:
+    """Ask a run in SQL; every table of the run is a view (自由查询)."""
+    from grouper.report import load_run
+    from grouper.report.ask import answer
+
+    found = answer(load_run(run, verify=verify), query)
+    if out is not None:
+        typer.echo(f"{found.write(out):,} rows written to {out}")
+        return
+    shown = found.head(rows + 1)
+    _print(_rows(found.columns, shown[:rows]))
+    if len(shown) > rows:
+        typer.echo(f"first {rows:,} rows; --rows shows more, --out keeps all")
+
+
+def _rows(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:
+    from decimal import Decimal
+
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    numeric = [
+        any(isinstance(row[i], int | float | Decimal) for row in rows) for i in range(len(columns))
+    ]
+    for name, right in zip(columns, numeric, strict=True):
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    return table
+
+
+def _print(*tables: Table) -> None:
+    import shutil
+    import sys
+
+    from rich.console import Console
+
+    # A pipe has no width of its own, and a cut number is a wrong one.
+    width = shutil.get_terminal_size((160, 40)).columns if sys.stdout.isatty() else 240
+    console = Console(width=width)
+    for table in tables:
+        console.print(table)
