@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import Self
 
 import grpc
+import pyarrow as pa
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from cluster.drg.v1 import case_pb2, grouping_service_pb2, run_service_pb2
+from cluster.drg.v1 import grouping_service_pb2, run_service_pb2
 from cluster.drg.v1 import grouping_service_pb2_grpc as grouping_grpc
 from cluster.drg.v1 import run_service_pb2_grpc as run_grpc
 from cluster.errors import StateError
-from cluster.server.cases import case_to_batch
 from cluster.server.config import ServerConfig
 from cluster.server.grouping import GroupingService, SchemeShelf
 from cluster.server.register import Register
@@ -102,7 +102,7 @@ class FrontEnd:
 
     def _warm_up(self) -> None:
         """Loads every scheme and groups one case by it, so that no caller waits for a compiler."""
-        case = case_to_batch(case_pb2.Case(case_id="0", dx=["I10.x00"]))
+        case = pa.record_batch({"case_id": ["0"], "dx": [["I10.x00"]]})
         for name in self._config.schemes:
             scheme = load_scheme(name)
             group_batch(case, scheme)

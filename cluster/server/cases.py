@@ -1,14 +1,13 @@
-"""Between the case messages of the contract and the engine's batches."""
+"""Between the case messages of the contract and the engine's values."""
 
 import dataclasses
 from typing import Any
 
-import pyarrow as pa
 from google.protobuf.message import Message
 
 from cluster.drg.v1 import case_pb2
 from cluster.errors import RequestError, Violation
-from grouper.grouping import REASON, SEVERITY, STATUS, GroupedBatch
+from grouper.single import SingleResult
 
 _STATUS = {
     "grouped": case_pb2.GROUP_STATUS_GROUPED,
@@ -22,47 +21,38 @@ _SEVERITY = {
     "CC": case_pb2.SEVERITY_CC,
     "MCC": case_pb2.SEVERITY_MCC,
 }
-_CODES = pa.list_(pa.string())
 _NUMBERS = ("sex", "age", "age_days", "weight", "los", "discharge", "icu_hours")
+_SINGLE = ("case_id", "dept", *_NUMBERS)
 
 
-def case_to_batch(case: case_pb2.Case) -> pa.RecordBatch:
-    """One case as a batch of one row; a number or text that is not set is an absent column.
+def case_values(case: case_pb2.Case) -> dict[str, object]:
+    """The columns of a case by their names in the registry; what is not set is absent.
 
     Raises:
         RequestError: an attribute has the name of a field.
     """
-    case_id = case.case_id if case.HasField("case_id") else None
-    columns = {
-        "case_id": pa.array([case_id], pa.string()),
-        "dx": pa.array([list(case.dx)], _CODES),
-        "px": pa.array([list(case.px)], _CODES),
-    }
-    for name in _NUMBERS:
+    values: dict[str, object] = {"dx": list(case.dx), "px": list(case.px)}
+    for name in _SINGLE:
         if case.HasField(name):
-            columns[name] = pa.array([getattr(case, name)], pa.int32())
-    if case.HasField("dept"):
-        columns["dept"] = pa.array([case.dept], pa.string())
+            values[name] = getattr(case, name)
     for name, value in case.attributes.items():
         if name in case_pb2.Case.DESCRIPTOR.fields_by_name:
             field = f"case.attributes[{name!r}]"
             raise RequestError(Violation(field, f"use the field {name} of the case"))
-        columns[name] = pa.array([value], pa.int32())
-    return pa.RecordBatch.from_pydict(columns)
+        values[name] = value
+    return values
 
 
-def result_of_one(grouped: GroupedBatch) -> case_pb2.GroupResult:
-    """The result of a batch of one case as a message."""
-    outcome = grouped.scheme.compiled.outcomes[int(grouped.outcome[0])]
-    reason = REASON[int(grouped.reason[0])]
+def result_of(case_id: str, found: SingleResult) -> case_pb2.GroupResult:
+    """The result of one case as a message."""
     return case_pb2.GroupResult(
-        case_id=grouped.case_id[0].as_py() or "",
-        status=_STATUS[STATUS[int(grouped.status[0])]],
-        mdc=outcome.mdc,
-        adrg=outcome.adrg,
-        drg=outcome.drg,
-        severity=_SEVERITY["" if reason else SEVERITY[int(grouped.severity[0])]],
-        reason=reason,
+        case_id=case_id,
+        status=_STATUS[found.status],
+        mdc=found.mdc,
+        adrg=found.adrg,
+        drg=found.drg,
+        severity=_SEVERITY[found.severity],
+        reason=found.reason,
     )
 
 

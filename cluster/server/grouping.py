@@ -11,10 +11,11 @@ from cluster.codec import decode, encode
 from cluster.drg.v1 import grouping_service_pb2 as messages
 from cluster.drg.v1 import grouping_service_pb2_grpc as service
 from cluster.errors import RequestError, Violation
-from cluster.server.cases import case_to_batch, fill, result_of_one
+from cluster.server.cases import case_values, fill, result_of
 from grouper.explain import Explainer, Explanation
-from grouper.grouping import group, group_batch
+from grouper.grouping import group
 from grouper.scheme import Scheme
+from grouper.single import SingleGrouper, SingleResult
 
 
 class SchemeShelf:
@@ -22,6 +23,7 @@ class SchemeShelf:
 
     def __init__(self, schemes: Sequence[Scheme]) -> None:
         self.schemes: dict[str, Scheme] = {}
+        self._singles: dict[str, SingleGrouper] = {}
         self._explainers: dict[str, Explainer] = {}
         for scheme in schemes:
             self.add(scheme)
@@ -29,7 +31,12 @@ class SchemeShelf:
     def add(self, scheme: Scheme) -> None:
         """Puts a scheme on the shelf, ready to group and to explain."""
         self.schemes[scheme.id] = scheme
+        self._singles[scheme.id] = SingleGrouper(scheme)
         self._explainers[scheme.id] = Explainer(scheme)
+
+    def group(self, scheme: Scheme, case: dict[str, object]) -> SingleResult:
+        """Where a case falls."""
+        return self._singles[scheme.id].group(case)
 
     def explain(self, scheme: Scheme, case: dict[str, object], nearby: bool) -> Explanation:
         """Why a case falls where it falls."""
@@ -66,14 +73,14 @@ class GroupingService(service.GroupingServiceServicer):
         scheme = self._shelf.find(request.scheme)
         if not request.HasField("case"):
             raise RequestError(Violation("case", "must be set"))
-        batch = case_to_batch(request.case)
+        case = case_values(request.case)
         response = messages.GroupCaseResponse(
-            result=result_of_one(group_batch(batch, scheme)), scheme=scheme.id
+            result=result_of(request.case.case_id, self._shelf.group(scheme, case)),
+            scheme=scheme.id,
         )
         if request.explain:
             # Off the loop: it walks the rules' texts, which takes far longer than grouping.
             loop = asyncio.get_running_loop()
-            (case,) = batch.to_pylist()
             found = await loop.run_in_executor(
                 self._executor, self._shelf.explain, scheme, case, request.nearby
             )
