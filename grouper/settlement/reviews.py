@@ -113,13 +113,14 @@ def decide(
                 hint="correct the case_id, or delete the line",
             )
     by_part: dict[int, list[tuple[int, int, int]]] = {}
-    extras, warnings = [], []
+    extras: list[Extra] = []
+    idle: dict[str, list[str]] = {"review_without_effect": [], "review_without_gain": []}
     counts = {"approved": 0, "refused": 0, "pending": 0, "without_effect": 0}
     for case in sorted(cases, key=lambda case: (region.reviews[case.review].case_id, case.part)):
         review = region.reviews[case.review]
         if case.account < 0:
             counts["without_effect"] += 1
-            warnings.append(f"review_without_effect: case '{review.case_id}' is not paid by DRG")
+            idle["review_without_effect"].append(review.case_id)
             continue
         state = {True: "approved", False: "refused", None: "pending"}[review.approved]
         counts[state] += 1
@@ -130,7 +131,7 @@ def decide(
             key = accounts.key(case.account)
             extras.append(Extra(*key, extra, _row(review, accounts)))
             if decided == carried:
-                warnings.append(f"review_without_gain: case '{review.case_id}' keeps its points")
+                idle["review_without_gain"].append(review.case_id)
         by_part.setdefault(case.part, []).append((case.row, extra, CODE[f"review_{state}"]))
     arrays = {}
     for part, rows in by_part.items():
@@ -140,6 +141,15 @@ def decide(
             np.array(columns[1], np.int64),
             np.array(columns[2], np.int16),
         )
+    told = {
+        "review_without_effect": "reviewed cases are not paid by points",
+        "review_without_gain": "approved cases keep their points",
+    }
+    warnings = [
+        f"{name}: {len(ids)} {told[name]}, the first is '{ids[0]}'"
+        for name, ids in idle.items()
+        if ids
+    ]
     return Decided(arrays, extras, counts, warnings)
 
 

@@ -50,7 +50,16 @@ def amount(value: Any) -> F | None:
 
 
 class Settlement:
-    def __init__(self, region: Path, weights: dict[str, Row], grouping: dict[str, Row], year: int):
+    def __init__(
+        self,
+        region: Path,
+        weights: dict[str, Row],
+        grouping: dict[str, Row],
+        year: int,
+        by_city: bool = False,
+    ) -> None:
+        self.by_city = by_city
+        self.known: dict[str, bool] = {}
         self.region, self.weights, self.year = region, weights, year
         self.hospitals = {row["hospital_id"]: row for row in rows(region / "hospitals.csv")}
         self.cases = [
@@ -58,9 +67,18 @@ class Settlement:
             for file in sorted((region / "cases").glob("*.parquet"))
             for row in pq.read_table(file).to_pylist()
         ]
+        self.past = [
+            row
+            for file in sorted((region / "history").glob("*.parquet"))
+            for row in pq.read_table(file).to_pylist()
+        ]
         for case in self.cases:
             case |= grouping[case["case_id"]]
-            self.route(case)
+            self.route(case, year)
+            case["pool"] = self.pool(case)
+        for case in self.past:
+            case |= grouping[case["case_id"]]
+            self.route(case, int(case["settle_month"][:4]))
         self.drg = [case for case in self.cases if case["route"] == "drg"]
         self.statistics()
         self.reviews = {row["case_id"]: row for row in rows(region / "reviews.csv")}
@@ -70,11 +88,17 @@ class Settlement:
         self.statements()
         self.clearing()
 
-    def route(self, case: Row) -> None:
+    def pool(self, case: Row) -> str:
+        if not self.by_city:
+            return str(case["insurance"])
+        home = self.hospitals.get(case["hospital_id"], {}).get("city", "")
+        return f"{case.get('city') or home}/{case['insurance']}"
+
+    def route(self, case: Row, year: int) -> None:
         case["total"] = amount(case["total_cost"])
         compliant = case.get("compliant_cost")
         case["compliant"] = case["total"] if compliant is None else F(compliant)
-        months = {f"{self.year}-{m:02d}" for m in range(1, 13)}
+        months = {f"{year}-{m:02d}" for m in range(1, 13)}
         if (
             case["status"] == "invalid"
             or case["hospital_id"] not in self.hospitals
@@ -91,16 +115,24 @@ class Settlement:
         return int(self.hospitals[case["hospital_id"]]["level"])
 
     def statistics(self) -> None:
-        self.mean_all = sum((c["total"] for c in self.drg), F(0)) / len(self.drg)
-        self.groups: dict[tuple[str, int], list[F]] = defaultdict(list)
-        for case in self.drg:
+        people = [case for case in self.past if case["route"] == "drg"] or self.drg
+        self.groups: dict[tuple[str, int], dict[str, list[F]]] = defaultdict(dict)
+        everyone: dict[str, list[F]] = {}
+        for case in people:
+            year = case["settle_month"][:4]
+            everyone.setdefault(year, []).append(case["total"])
             if case["status"] == "grouped":
-                self.groups[case["drg"], 0].append(case["total"])
-                self.groups[case["drg"], self.level(case)].append(case["total"])
+                for level in (0, self.level(case)):
+                    self.groups[case["drg"], level].setdefault(year, []).append(case["total"])
+        self.mean_all = self.blend(everyone)
+
+    def blend(self, years: dict[str, list[F]]) -> F:
+        means = [sum(costs, F(0)) / len(costs) for costs in years.values()]
+        return sum(means, F(0)) / len(means)
 
     def mean(self, drg: str, level: int) -> F | None:
-        costs = self.groups.get((drg, level))
-        return sum(costs, F(0)) / len(costs) if costs else None
+        years = self.groups.get((drg, level))
+        return self.blend(years) if years else None
 
     def stable(self, drg: str) -> bool:
         entry = self.weights.get(drg)
@@ -108,11 +140,11 @@ class Settlement:
             return False
         if entry["stable"] != "":
             return bool(entry["stable"] == "1")
-        costs = self.groups.get((drg, 0), [])
-        if len(costs) < 5:
-            return False
-        n, s, q = len(costs), sum(costs, F(0)), sum((c * c for c in costs), F(0))
-        return n * q - s * s <= s * s
+        if drg not in self.known:
+            costs = [cost for year in self.groups.get((drg, 0), {}).values() for cost in year]
+            n, s, q = len(costs), sum(costs, F(0)), sum((c * c for c in costs), F(0))
+            self.known[drg] = n >= 5 and n * q - s * s <= s * s
+        return self.known[drg]
 
     def coefficient(self, drg: str, level: int) -> F:
         own, region = self.mean(drg, level), self.mean(drg, 0)
@@ -174,13 +206,13 @@ class Settlement:
             shares[row["pool"], row["month"][5:]] += F(row["amount"])
         if not shares:
             for case in self.drg:
-                shares[case["insurance"], case["settle_month"][5:]] += F(case["fund_paid"])
+                shares[case["pool"], case["settle_month"][5:]] += F(case["fund_paid"])
         closed = {
             (c["pool"], c["month"]): F(c["point_value"]) for c in rows(self.region / "closed.csv")
         }
         self.values: dict[tuple[str, str], Row] = {}
-        for key in sorted({(c["insurance"], c["settle_month"]) for c in self.drg}):
-            mine = [c for c in self.drg if (c["insurance"], c["settle_month"]) == key]
+        for key in sorted({(c["pool"], c["settle_month"]) for c in self.drg}):
+            mine = [c for c in self.drg if (c["pool"], c["settle_month"]) == key]
             whole = sum((v for (pool, _), v in shares.items() if pool == key[0]), F(0))
             budget = self.budget(*key) * shares[key[0], key[1][5:]] / whole
             points = sum((c["points"] for c in mine), F(0))
@@ -198,13 +230,13 @@ class Settlement:
                 year, month = map(int, review["decision_month"].split("-"))
                 row = f"{year + month // 12}-{month % 12 + 1:02d}"
                 if row <= f"{self.year}-12":
-                    extras[case["hospital_id"], case["insurance"], row].append(case)
+                    extras[case["hospital_id"], case["pool"], row].append(case)
         audits: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
         for row in rows(self.region / "deductions.csv"):
             audits[row["hospital_id"], row["pool"], row["month"]].append(row)
         books: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
         for case in self.drg:
-            books[case["hospital_id"], case["insurance"], case["settle_month"]].append(case)
+            books[case["hospital_id"], case["pool"], case["settle_month"]].append(case)
         self.hospital_months: dict[tuple[str, str, str], Row] = {}
         for key in {*books, *extras, *audits}:
             mine = books.get(key, [])
@@ -215,7 +247,7 @@ class Settlement:
             taken = sum((number(a["points"]) for a in audits.get(key, [])), F(0))
             added = sum(
                 (
-                    c["extra"] * self.values[c["insurance"], c["settle_month"]]["v"]
+                    c["extra"] * self.values[c["pool"], c["settle_month"]]["v"]
                     for c in extras.get(key, [])
                 ),
                 F(0),
@@ -238,7 +270,7 @@ class Settlement:
     def clearing(self) -> None:
         books: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for case in self.drg:
-            books[case["hospital_id"], case["insurance"]].append(case)
+            books[case["hospital_id"], case["pool"]].append(case)
         taken: dict[tuple[str, str], F] = defaultdict(F)
         for row in rows(self.region / "deductions.csv"):
             taken[row["hospital_id"], row["pool"]] += number(row["points"])
@@ -251,7 +283,7 @@ class Settlement:
                 paid[hospital, pool] += row["paid"]
         self.cleared: dict[tuple[str, str], Row] = {}
         for key in {*books, *taken, *paid}:
-            pool = [c for c in self.drg if c["insurance"] == key[1]]
+            pool = [c for c in self.drg if c["pool"] == key[1]]
             decided = sum((c["decided"] for c in pool), F(0)) - sum(
                 (v for (_, name), v in taken.items() if name == key[1]), F(0)
             )

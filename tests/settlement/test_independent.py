@@ -8,10 +8,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from grouper import group
 from grouper.execution import LocalRunner
 from grouper.run import rerun
 from grouper.scheme import load_scheme
 from grouper.settlement.policyfile import load_policy
+from grouper.synth import synthesize
 from tests.settlement.independent import F, Settlement, table
 from tests.settlement.regions import random_region, write_pack
 
@@ -38,8 +40,48 @@ def test_run_agrees_with_independent_settlement(tmp_path: Path, seed: int) -> No
         weights = {row["drg"]: row for row in csv.DictReader(file)}
     expected = Settlement(region, weights, grouped, 2024)
 
+    compare(run, expected)
+
+
+@pytest.mark.parametrize(("cities", "history"), [(1, 0), (1, 3), (3, 0)])
+def test_made_up_region(tmp_path: Path, cities: int, history: int) -> None:
+    """A region of `grouper synth`, with reviews, on the built-in scheme."""
+    scheme = load_scheme("chs-core")
+    region = tmp_path / "region"
+    synthesize(
+        scheme,
+        cases=3000,
+        hospitals=6,
+        seed=cities + history,
+        out=region,
+        reviews=True,
+        history=history,
+        cities=cities,
+    )
+    run = tmp_path / "run"
+    policy = load_policy("hunan-regional" if cities > 1 else "guigang-points")
+    rerun(region, scheme, policy, run, LocalRunner())
+    grouped = {
+        row["case_id"]: {key: row[key] for key in ("status", "drg")}
+        for row in pq.read_table(run / "grouped").to_pylist()
+    }
+    for file in (region / "history").glob("*.parquet"):
+        for row in group(pq.read_table(file), scheme).to_pylist():
+            grouped[row["case_id"]] = {key: row[key] for key in ("status", "drg")}
+    weights = {
+        drg: {
+            "weight": "" if entry.weight is None else entry.weight,
+            "basic": "" if entry.basic is None else str(int(entry.basic)),
+            "stable": "" if entry.stable is None else str(int(entry.stable)),
+        }
+        for drg, entry in scheme.weights.items()
+    }
+    compare(run, Settlement(region, weights, grouped, 2024, by_city=cities > 1))
+
+
+def compare(run: Path, expected: Settlement) -> None:
     found = table(run / "points", ("case_id",))
-    assert len(found) == len(expected.cases)
+    assert len(found) == len({case["case_id"] for case in expected.cases})
     for case in expected.cases:
         row = found[(case["case_id"],)]
         assert row["route"] == case["route"]
