@@ -84,8 +84,7 @@ def sweep(
     """Run one key of a policy over a range of values and draw the outcome (参数扫描)."""
     from grouper.scheme import load_scheme
     from grouper.settlement.policyfile import load_policy
-    from grouper.sweep import Sweep, run_sweep, values_between, write_sweep
-    from grouper.sweep import terminal_table as swept_table
+    from grouper.sweep import Sweep, run_sweep, terminal_table, values_between, write_sweep
 
     wanted = Sweep(load_policy(policy), key, values_between(first, last, steps))
     loaded = load_scheme(scheme)
@@ -99,8 +98,8 @@ def sweep(
             encoding=check_encoding(encoding),
             advance=advance,
         )
-    _print(swept_table(found))
-    typer.echo(f"open {write_sweep(found, out)}")
+    _print(terminal_table(found))
+    typer.echo(f"open {write_sweep(found)}")
 
 
 def sql(

@@ -23,7 +23,7 @@ function kpis() {
     const kind = COLUMNS[name][0];
     const title = COLUMNS[name][state.lang === "zh" ? 1 : 2];
     const unit = kind === "money" ? unitName() : "";
-    const classes = SIGNED.has(name) && value < 0 ? "figure minus" : "figure";
+    const classes = SIGNED.has(name) && show(kind, value).startsWith("−") ? "figure minus" : "figure";
     return el("div", { class: "kpi" }, el("div", { class: "label" }, title),
       el("div", { class: classes }, show(kind, value), unit ? el("span", { class: "unit" }, unit) : null),
       beside === undefined ? null : el("div", { class: "beside" }, `${t("region")} ${show(kind, beside)}`));

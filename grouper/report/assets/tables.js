@@ -144,7 +144,7 @@ class DataTable {
       const text = show(kind, value);
       const page = kind === "hospital" || kind === "drg" ? pageOf(kind, value) : null;
       const classes = [isNumber(kind) ? "num" : kind.split(":")[0]];
-      if (SIGNED.has(this.cols[i]) && typeof value === "number" && value < 0) classes.push("minus");
+      if (SIGNED.has(this.cols[i]) && text.startsWith("−")) classes.push("minus");
       if (value === null || value === undefined) classes.push("nothing");
       if (this.cols[i] === "holds") classes.push(value ? "good" : "bad");
       if (this.cols[i] === "inversion" && value) classes.push("warn");
@@ -159,8 +159,8 @@ class DataTable {
       if (i === 0) return el("td", {}, t("total"));
       if (!COLUMNS[name][3]) return el("td");
       const sum = this.rows.reduce((whole, row) => whole + (row[i] || 0), 0);
-      const classes = SIGNED.has(name) && sum < 0 ? "num minus" : "num";
-      return el("td", { class: classes }, show(this.kinds[i], sum));
+      const text = show(this.kinds[i], sum);
+      return el("td", { class: SIGNED.has(name) && text.startsWith("−") ? "num minus" : "num" }, text);
     })));
   }
 
