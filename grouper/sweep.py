@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -196,7 +197,7 @@ def _deviation(values: list[float]) -> float | None:
     if not values:
         return None
     mean = sum(values) / len(values)
-    return round((sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5, 6)
+    return round(math.sqrt(sum((value - mean) ** 2 for value in values) / len(values)), 6)
 
 
 def write_sweep(found: Swept) -> Path:

@@ -23,7 +23,8 @@ CREATE TABLE {side}_bench AS SELECT drg, level, base_points, coefficient FROM {s
 """
 
 _NAMED: Final = """
-CREATE TABLE {side}_named AS SELECT * FROM {side}_facts WHERE reason NOT IN ('no_id', 'duplicate_id')
+CREATE TABLE {side}_named AS
+SELECT * FROM {side}_facts WHERE reason NOT IN ('no_id', 'duplicate_id')
 """
 
 _PAIRS: Final = """
@@ -72,7 +73,7 @@ class Pairs:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The answer to a query."""
-        return self._db.sql(query).fetchall()
+        return list(self._db.sql(query).fetchall())
 
     def _materialise(self) -> None:
         for side in ("a", "b"):

@@ -211,7 +211,9 @@ def _drgs(pairs: Pairs) -> list[Drg]:
         """
     )
     slugs = unique_slugs("ungrouped" if row[0] == UNGROUPED else row[0] for row in rows)
-    return [Drg(*row, slug, {}) for row, slug in zip(rows, slugs, strict=True)]
+    return [
+        Drg(code, name, mdc, slug, {}) for (code, name, mdc), slug in zip(rows, slugs, strict=True)
+    ]
 
 
 def _differing(a: Run, b: Run) -> list[str]:
@@ -221,9 +223,11 @@ def _differing(a: Run, b: Run) -> list[str]:
     if one.scheme["digest"] != two.scheme["digest"]:
         found.append(f"scheme {one.scheme['id']} → {two.scheme['id']}")
     keys_a, keys_b = _flat(one.policy["keys"]), _flat(two.policy["keys"])
-    for key in sorted({*keys_a, *keys_b} - {"id", "title", "title_zh", "document"}):
-        if keys_a.get(key) != keys_b.get(key):
-            found.append(f"{key} {_short(keys_a.get(key))} → {_short(keys_b.get(key))}")
+    found += [
+        f"{key} {_short(keys_a.get(key))} → {_short(keys_b.get(key))}"
+        for key in sorted({*keys_a, *keys_b} - {"id", "title", "title_zh", "document"})
+        if keys_a.get(key) != keys_b.get(key)
+    ]
     found += [
         name
         for name in sorted({*one.inputs, *two.inputs})

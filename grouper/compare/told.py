@@ -16,7 +16,7 @@ SHOWN: Final = 10
 
 
 def terminal_tables(found: Comparison) -> list[Table]:
-    """The change by pool and level, the ten largest causes, the hospitals that gain and lose most."""
+    """The change by pool and level, the ten largest causes, who gains and who loses most."""
     return [_groups(found), _causes(found), _hospitals(found)]
 
 

@@ -73,7 +73,7 @@ class Facts:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The answer to a query as Python values."""
-        return self._db.sql(query).fetchall()
+        return list(self._db.sql(query).fetchall())
 
     def dicts(self, query: str) -> list[dict[str, Any]]:
         """The answer to a query as a dictionary per row."""

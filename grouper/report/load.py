@@ -169,9 +169,11 @@ def faults(run: Run) -> list[Fault]:
         elif file_digest(path) != digest:
             found.append(Fault(table_of(name), name, "was altered"))
     for name in PARTED:
-        for path in sorted((run.folder / name).glob("*.parquet")):
-            if f"{name}/{path.name}" not in run.manifest.digests:
-                found.append(Fault(name, f"{name}/{path.name}", "is not of this run"))
+        found += [
+            Fault(name, f"{name}/{path.name}", "is not of this run")
+            for path in sorted((run.folder / name).glob("*.parquet"))
+            if f"{name}/{path.name}" not in run.manifest.digests
+        ]
     return found
 
 

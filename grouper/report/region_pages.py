@@ -19,8 +19,8 @@ _HOSPITAL_COLUMNS = (
     "points cost value gain relative rate paid_m due_m"
 )
 _DRG_COLUMNS = (
-    "drg mdc cases hospitals weight mean_cost cv high_share low_share points cost value gain relative "
-    "rate"
+    "drg mdc cases hospitals weight mean_cost cv high_share low_share "
+    "points cost value gain relative rate"
 )
 
 

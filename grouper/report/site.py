@@ -19,15 +19,13 @@ _SCRIPTS: Final = {"compare": ("whatif.js",), "sweep": ("whatif.js",)}
 _EMPTY: Final = {"nav": (), "year": "", "run": "", "scheme": "", "policy": "", "engine": ""}
 _HERE: Final = files("grouper.report")
 
-_BREAKS_SCRIPT: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"} | {
-    chr(code): f"\\u{code:04x}" for code in (0x2028, 0x2029)
-}
+_BREAKS_SCRIPT: Final = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"})
 
 
 def script_json(value: object) -> Markup:
     """A value as JSON that stays data inside a script element, whatever texts it holds."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup(text.translate(str.maketrans(_BREAKS_SCRIPT)))  # noqa: S704 - escaped above
+    return Markup(text.translate(_BREAKS_SCRIPT))
 
 
 class Site:
@@ -47,7 +45,7 @@ class Site:
         """
         self.folder = folder
         self.pages = 0
-        self._shared = _EMPTY | shared
+        self._shared = {**_EMPTY, **shared}
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_template),
             autoescape=True,

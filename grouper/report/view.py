@@ -132,8 +132,8 @@ class View:
         ]
 
 
-_EMPTY: Final = (
-    "cases grouped cost points value gain high low weights weighted indexed measured".split()
+_EMPTY: Final = tuple(
+    "cases grouped cost points value gain high low weights weighted indexed measured".split()  # noqa: SIM905
 )
 
 

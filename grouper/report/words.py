@@ -10,6 +10,11 @@ from typing import Final
 
 Words = dict[str, tuple[str, str]]
 
+_ASK: Final = (
+    'grouper sql RUN "select * from cases join points using (case_id) '
+    "join grouped using (case_id) where case_id = '…'\""
+)
+
 WORDS: Final[Words] = {
     # navigation and controls
     "brand": ("DRG 结算报告", "DRG settlement report"),
@@ -96,12 +101,7 @@ WORDS: Final[Words] = {
     "c.peers": ("在同级机构中的位置", "Place among hospitals of the same level"),
     "peer.this": ("本机构", "This hospital"),
     "peer.others": ("同级机构", "Same level"),
-    "ask": (
-        '查任一病例：grouper sql RUN "select * from cases join points using (case_id) '
-        "join grouped using (case_id) where case_id = '…'\"",
-        'Any other case: grouper sql RUN "select * from cases join points using (case_id) '
-        "join grouped using (case_id) where case_id = '…'\"",
-    ),
+    "ask": (f"查任一病例：{_ASK}", f"Any other case: {_ASK}"),
     # DRG
     "h.benchmark": ("基准", "Benchmarks"),
     "h.distribution": ("费用分布与高低倍率界", "Cost distribution with its bounds"),
@@ -260,8 +260,7 @@ WORDS: Final[Words] = {
     "warning.empty_amount": ("金额为空，按 0 计", "Empty amounts count as 0"),
     "warning.fund_basis": (
         "点值仅按统筹基金预算计算，患者现金另行扣除；病例“盈亏”因此整体偏低，请与区域支付率比较",
-        "Point values share out the fund alone, and patient cash is subtracted again; "
-        "compare payment rates with the region's",
+        "Point values share out the fund alone: compare payment rates with the region's",
     ),
     "warning.weights_calibrated": ("方案未公布权重，权重由病例测算", "Weights are calibrated"),
     "warning.own_month_shares": ("缺少上年月度占比，用本年拨付代替", "Own month shares are used"),

@@ -58,7 +58,7 @@ Object.assign(CHARTS, {
       { type: "bar", name: columnTitle("points"), x, y: rows.map((row) => row[at("points")]), marker: { color: "#c9d6df" }, hovertemplate: "%{y:,.2f}<extra>%{fullData.name}</extra>" },
       { type: "scatter", mode: "lines+markers", name: columnTitle("point_value"), x, y: rows.map((row) => row[at("point_value")]), yaxis: "y2", line: { color: "#c98a2b", width: 2.5 }, marker: { size: 7 }, hovertemplate: "%{y:.4f}<extra>%{fullData.name}</extra>" },
     ], layout: { showlegend: true, bargap: 0.45, hovermode: "x unified", xaxis: { type: "category", title: { text: PAGE.key }, showgrid: false }, yaxis: { tickformat: ",", rangemode: "tozero" },
-      yaxis2: { overlaying: "y", side: "right", showgrid: false, tickfont: { size: 11, color: SOFT }, automargin: true } } };
+      yaxis2: { overlaying: "y", side: "right", showgrid: false, tickformat: ".2f", tickfont: { size: 11, color: SOFT }, automargin: true } } };
   },
   sweep_classes() {
     const rows = PAGE.classes, x = PAGE.tables.outcome.rows.map((row) => row[0]);
