@@ -43,6 +43,10 @@ WorkersOption = Annotated[
 RayOption = Annotated[
     str | None, typer.Option("--ray", metavar="ADDRESS", help="Work on this Ray cluster.")
 ]
+EditionOption = Annotated[
+    str,
+    typer.Option("--edition", help="Edition of the cases' codes: insurance or clinical."),
+]
 EncodingOption = Annotated[
     str, typer.Option("--encoding", help="Encoding of CSV files: utf-8 or gb18030.")
 ]
@@ -76,6 +80,7 @@ def group(
     workers: WorkersOption = 1,
     ray: RayOption = None,
     encoding: EncodingOption = "utf-8",
+    edition: EditionOption = "insurance",
 ) -> None:
     """Group cases: MDC, ADRG and DRG of each (病例分组)."""
     from grouper.bulk import group_files
@@ -83,7 +88,7 @@ def group(
     from grouper.grouping import columns_for
     from grouper.scheme import load_scheme
 
-    loaded = load_scheme(scheme)
+    loaded = load_scheme(scheme, edition=edition)
     source = open_cases(cases, wanted=columns_for(loaded), encoding=check_encoding(encoding))
     for name in source.absent:
         note(f"no column {name}: it counts as null")

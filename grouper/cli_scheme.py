@@ -33,6 +33,10 @@ PackOption = Annotated[
     str,
     typer.Option("--scheme", metavar="PACK", help="Folder of a scheme pack, or a built-in name."),
 ]
+EditionOption = Annotated[
+    str,
+    typer.Option("--edition", help="Edition of the cases' codes: insurance or clinical."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -75,6 +79,7 @@ def explain(
     nearby: Annotated[
         bool, typer.Option("--nearby/--no-nearby", help="Look for groups one change away.")
     ] = True,
+    edition: EditionOption = "insurance",
     json: JsonOption = False,
 ) -> None:
     """Say why a case falls into its group: rules met and not met, MCC and CC (分组解释)."""
@@ -83,7 +88,7 @@ def explain(
 
     if (cases is None) == (dx is None):
         raise typer.BadParameter("give either --dx, or --cases with a table")
-    loaded = load_scheme(scheme)
+    loaded = load_scheme(scheme, edition=edition)
     found: Iterable[dict[str, object]]
     if cases is None:
         numbers = {

@@ -54,8 +54,28 @@ def build_index(table: CodeTable) -> CodeIndex:
     return CodeIndex(readonly(keys), readonly(slots), readonly(lengths))
 
 
-def read_codes(column: pa.Array | None, rows: int, index: CodeIndex) -> CodeLists:
-    """The codes of a column: lists of strings, or strings joined by `|`; None counts as null."""
+def read_codes(
+    column: pa.Array | None, rows: int, index: CodeIndex, dropped: int = -1
+) -> CodeLists:
+    """The codes of a column: lists of strings, or strings joined by `|`; None counts as null.
+
+    Args:
+        dropped: kind of the codes that are taken out of their lists; -1 where none is.
+    """
+    found = _read_codes(column, rows, index)
+    if dropped < 0 or dropped not in found.kinds:
+        return found
+    keep = found.kinds[found.positions] != dropped
+    before = np.concatenate([[0], np.cumsum(keep)]).astype(np.int32)
+    return CodeLists(
+        np.ascontiguousarray(found.positions[keep]),
+        before[found.offsets],
+        found.kinds,
+        found.unknown,
+    )
+
+
+def _read_codes(column: pa.Array | None, rows: int, index: CodeIndex) -> CodeLists:
     if column is None or pa.types.is_null(column.type):
         return CodeLists(np.empty(0, np.int32), np.zeros(rows + 1, np.int32), _blank(), 0)
     if pa.types.is_string(column.type):

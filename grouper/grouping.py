@@ -198,8 +198,8 @@ def group_batch(
     loaded = _load(scheme)
     compiled = scheme.compiled
     rows = batch.num_rows
-    dx = read_codes(_column(batch, "dx"), rows, loaded.dx)
-    px = read_codes(_column(batch, "px"), rows, loaded.px)
+    dx = read_codes(_column(batch, "dx"), rows, loaded.dx, compiled.dx.dropped)
+    px = read_codes(_column(batch, "px"), rows, loaded.px, compiled.px.dropped)
     cases = CaseArrays(
         dx=readonly(dx.positions),
         dx_offsets=readonly(dx.offsets),

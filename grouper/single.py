@@ -57,11 +57,17 @@ class _Codes:
         self._kinds: dict[str, int] = dict(zip(table.codes, table.kind_of.tolist(), strict=True))
         prefixes = {len(c) - 1 for c in table.codes if c.endswith(PREFIX_MARK)}
         self._lengths = sorted(prefixes, reverse=True)
+        self._dropped = table.dropped
         self.principal: list[int] = table.principal.tolist()
         self.members = [
             sum(word << (64 * i) for i, word in enumerate(words))
             for words in table.members.tolist()
         ]
+
+    def kinds(self, codes: object) -> list[int]:
+        """The kinds of a list's codes, those left out that an edition's map drops."""
+        kinds = (self.kind(c) for c in codes) if isinstance(codes, list | tuple) else ()
+        return [kind for kind in kinds if kind != self._dropped]
 
     def kind(self, code: str | None) -> int:
         """The kind of a code, as `kernels.codes` finds it."""
@@ -102,8 +108,7 @@ class SingleGrouper:
             case: columns by their names in the registry; absent ones count as null. `dx` and `px`
                 are sequences of codes, the principal one first.
         """
-        dx = [self._dx.kind(code) for code in _listed(case.get("dx"))]
-        px = [self._px.kind(code) for code in _listed(case.get("px"))]
+        dx, px = self._dx.kinds(case.get("dx")), self._px.kinds(case.get("px"))
         unknown = (dx.count(UNKNOWN), px.count(UNKNOWN))
         if case.get("case_id") is None:
             return self._invalid(Reason.NO_ID, unknown)
@@ -188,7 +193,3 @@ class SingleGrouper:
             if op in (Op.OTHER_DX, Op.OTHER_PX, Op.PRINCIPAL_PX):
                 return found > 0
         return self._compare[b](found, value)
-
-
-def _listed(codes: object) -> Sequence[str | None]:
-    return codes if isinstance(codes, list | tuple) else ()

@@ -88,6 +88,33 @@ class Reference:
         self.severity = {level: Best.of(table) for level, table in pack.severity.items()}
         self.exclusions = Best.of(pack.exclusions)
 
+    def translated(self, case: Mapping[str, Any]) -> dict[str, Any]:
+        """The case with codes of another edition mapped: one step, and only unknown codes."""
+        pack = self.pack
+        told = [CodeSet.of(codes) for codes in pack.sets.values()]
+        dx = [CodeSet.of(table) for table in (*pack.severity.values(), *pack.sites.values())]
+        dx += [CodeSet.of(pack.exclusions), CodeSet.of(pack.dx)]
+        changed = dict(case)
+        for column, table, known in (
+            ("dx", pack.dx_map, self.by_list("dx", told) + dx),
+            ("px", pack.px_map, [*self.by_list("px", told), CodeSet.of(pack.px)]),
+        ):
+            if case.get(column) is None:
+                continue
+            codes = [c if any(s.holds(c) for s in known) else table.get(c, c) for c in case[column]]
+            changed[column] = [c for c in codes if c != "-"]
+        return changed
+
+    def by_list(self, kind: str, told: list[CodeSet]) -> list[CodeSet]:
+        """The sets that rules ask of diagnoses (or procedures), and those no rule asks for."""
+        asked: dict[str, set[str]] = {}
+        for node in self.pack.nodes():
+            for atom in rules.atoms(node.when):
+                if isinstance(atom, rules.InSet | rules.Count):
+                    asked.setdefault(atom.set, set()).add(atom.codes[-2:])
+        names = self.pack.sets
+        return [s for n, s in zip(names, told, strict=True) if kind in asked.get(n, {kind})]
+
     def group(self, case: Mapping[str, Any], duplicates: Collection[str] = ()) -> Answer:
         """The answer for a case given as column → value; an absent column is null."""
         if case.get("case_id") is None:

@@ -79,7 +79,11 @@ def test_explanations_agree_with_the_kernel(shared: Path, name: str) -> None:
 @given(strategies.packs(), st.lists(strategies.cases(), max_size=8))
 def test_explanations_agree_on_random_packs(pack: Any, cases: list[dict[str, Any]]) -> None:
     plain, explainer = Reference(pack), Explainer(from_pack(pack))
+    mapping = Explainer(from_pack(pack, edition="clinical"))
     for case in cases:
+        mapped = mapping.explain(case).result
+        expected = plain.group(plain.translated(case))
+        assert tuple(getattr(mapped, k) for k in RESULTS) == expected
         found = explainer.explain(case)
         assert tuple(getattr(found.result, k) for k in RESULTS) == plain.group(case)
         if found.walks and found.result.drg:

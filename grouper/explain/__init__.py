@@ -2,6 +2,7 @@
 
 from grouper.explain.model import (
     Change,
+    CodeChange,
     CodeNote,
     Complication,
     Explanation,
@@ -15,6 +16,7 @@ from grouper.explain.walk import Explainer, explain_case
 
 __all__ = [
     "Change",
+    "CodeChange",
     "CodeNote",
     "Complication",
     "Explainer",

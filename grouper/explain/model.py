@@ -46,6 +46,14 @@ class CodeNote:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeChange:
+    """A code of another edition and what it was taken for; empty where it was dropped."""
+
+    given: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Complication:
     """An other diagnosis with a level (MCC 严重并发症或合并症, CC 并发症或合并症).
 
@@ -142,6 +150,8 @@ class Explanation:
 
     Attributes:
         scheme: id of the scheme.
+        diagnoses, procedures: the codes that were grouped, those of another edition mapped.
+        mapped: which codes of another edition these were.
         exclusion: exclusion list that the principal diagnosis switches off; empty for none.
         walks: one, and another for each procedure that was tried alone.
         runners_up: as far as they were asked for.
@@ -156,6 +166,7 @@ class Explanation:
     complications: tuple[Complication, ...]
     walks: tuple[Walk, ...]
     runners_up: tuple[RunnerUp, ...] = ()
+    mapped: tuple[CodeChange, ...] = ()
 
     @property
     def unknown(self) -> tuple[str, ...]:

@@ -29,6 +29,9 @@ def render(explanation: Explanation) -> Iterator[Text]:
     yield Text()
     yield from _codes("diagnoses", explanation.diagnoses)
     yield from _codes("procedures", explanation.procedures)
+    for number, change in enumerate(explanation.mapped):
+        title = "mapped" if number == 0 else ""
+        yield Text(f"{title:<12}{change.given} to {change.code or 'nothing: it is dropped'}")
     if explanation.walks:
         yield from _complications(explanation)
     for walk in explanation.walks:

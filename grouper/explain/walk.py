@@ -11,6 +11,7 @@ from numbers import Integral
 from typing import NamedTuple
 
 from grouper.explain.model import (
+    CodeChange,
     CodeNote,
     Complication,
     Explanation,
@@ -23,6 +24,8 @@ from grouper.explain.model import (
 from grouper.explain.nearby import runners_up
 from grouper.scheme import Scheme, rules
 from grouper.scheme.codes import PREFIX_MARK, CodeMap, code_map
+from grouper.scheme.compile import compile_pack
+from grouper.scheme.editions import DROP, applied, known_codes, translated
 from grouper.scheme.model import Adrg, Drg, Mdc
 from grouper.scheme.rules import Rule, compares
 
@@ -163,8 +166,16 @@ class Explainer:
         self.sites = {family: code_map(table) for family, table in pack.sites.items()}
         self.severity = {level: code_map(table) for level, table in pack.severity.items()}
         self.exclusions = code_map(pack.exclusions)
-        self.known_dx = CodeMap((code, True) for code in scheme.compiled.dx.codes)
-        self.known_px = CodeMap((code, True) for code in scheme.compiled.px.codes)
+        self.known_dx = known_codes(scheme.compiled.dx)
+        self.known_px = known_codes(scheme.compiled.px)
+        self.dx_map: dict[str, str] = {}
+        self.px_map: dict[str, str] = {}
+        if scheme.edition:
+            # The scheme's own tables hold the other edition's codes already; the pack's do not.
+            own = compile_pack(pack)
+            self.known_dx, self.known_px = known_codes(own.dx), known_codes(own.px)
+            self.dx_map = dict(applied(self.known_dx, pack.dx_map))
+            self.px_map = dict(applied(self.known_px, pack.px_map))
         self._sets = CodeMap((code, name) for name, codes in pack.sets.items() for code in codes)
         self._sets_of: dict[str, frozenset[str]] = {"": NOTHING}
         self._examples: dict[tuple[str, bool], str | None] = {}
@@ -200,7 +211,10 @@ class Explainer:
                 codes, the principal one first.
             nearby: whether to look for groups that are one change away.
         """
-        facts = Facts(self, case, _codes(case.get("dx")), _codes(case.get("px")))
+        given_dx, given_px = _codes(case.get("dx")), _codes(case.get("px"))
+        facts = Facts(
+            self, case, translated(given_dx, self.dx_map), translated(given_px, self.px_map)
+        )
         case_id = case.get("case_id")
         reason = ""
         if case_id is None:
@@ -226,6 +240,7 @@ class Explainer:
             drg_name=answer.drg.name if answer else "",
             diagnoses=_notes(facts.dx, self.pack.dx, self.known_dx),
             procedures=_notes(facts.px, self.pack.px, self.known_px),
+            mapped=(*_mapped(given_dx, self.dx_map), *_mapped(given_px, self.px_map)),
             exclusion=facts.exclusion,
             complications=tuple(complications),
             walks=walks,
@@ -293,8 +308,16 @@ def _codes(values: object) -> tuple[str, ...]:
     return tuple("" if v is None or not str(v).strip(_BLANKS) else str(v) for v in values)
 
 
+def _mapped(codes: Sequence[str], table: Mapping[str, str]) -> tuple[CodeChange, ...]:
+    return tuple(
+        CodeChange(code, "" if table[code] == DROP else table[code])
+        for code in codes
+        if code in table
+    )
+
+
 def _notes(
-    codes: Sequence[str], names: Mapping[str, str], known: CodeMap[bool]
+    codes: Sequence[str], names: Mapping[str, str], known: CodeMap[int]
 ) -> tuple[CodeNote, ...]:
     return tuple(
         CodeNote(code, names.get(code, ""), bool(code) and known.best(code) is not None)

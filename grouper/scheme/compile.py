@@ -32,12 +32,14 @@ class CodeTable:
         kind_of: int32[codes], the kind of each.
         principal: int32[kinds], class as principal code.
         members: uint64[kinds, words], sets that hold the code, one bit a set.
+        dropped: kind of a code that is taken out of its list (`editions`); -1 where none is.
     """
 
     codes: tuple[str, ...]
     kind_of: Int32Array
     principal: Int32Array
     members: npt.NDArray[np.uint64]
+    dropped: int = -1
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from grouper.cachedir import cache_root, source_digest, writable_folder
 from grouper.errors import PackError
 from grouper.scheme.compile import Compiled, compile_pack
+from grouper.scheme.editions import check_edition, edition_digest, with_edition
 from grouper.scheme.layers import digest_of, pack_folder, read_layers
 from grouper.scheme.pack import Pack, Weight, parse_layers, read_pack
 
@@ -34,6 +35,7 @@ class Scheme:
         weights: published weights by DRG; empty where the pack has none.
         names: name of each MDC, ADRG and DRG by code.
         compiled: flat arrays for the kernel.
+        edition: edition of the cases' codes (`editions`); empty where they stand as they are.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Scheme:
     weights: Mapping[str, Weight]
     names: Mapping[str, str]
     compiled: Compiled
+    edition: str = ""
 
     @functools.cached_property
     def drgs(self) -> tuple[str, ...]:
@@ -62,7 +65,7 @@ class Scheme:
     def pack(self) -> Pack:
         """The pack itself, read again from its folder (explanations, browsing, synthesis)."""
         pack = read_pack(Path(self.source))
-        if pack.digest != self.digest:
+        if edition_digest(pack.digest, self.edition) != self.digest:
             raise PackError(
                 f"the pack in {self.source} has changed since it was loaded", hint="load it again"
             )
@@ -74,31 +77,38 @@ class Scheme:
         return {k: v for k, v in self.__dict__.items() if k not in derived}
 
 
-def load_scheme(name: str | Path) -> Scheme:
+def load_scheme(name: str | Path, *, edition: str = "") -> Scheme:
     """Load a scheme pack, compiled; the compiled form is kept in the cache folder.
 
     Args:
         name: folder of a pack, or the name of a built-in one.
+        edition: `clinical` where the cases are coded so and the pack's maps are to be applied.
 
     Raises:
-        PackError: there is no such pack, or it breaks the format.
+        PackError: there is no such pack or edition, or the pack breaks the format.
 
     >>> load_scheme("chs-core").id
     'chs-core'
     """
     folder = pack_folder(name)
+    edition = check_edition(edition)
     layers = read_layers(folder)
-    stamp = hashlib.sha256((_engine_digest() + digest_of(layers)).encode()).hexdigest()
+    digest = edition_digest(digest_of(layers), edition)
+    stamp = hashlib.sha256((_engine_digest() + digest).encode()).hexdigest()
     cached = _read_cache(stamp, folder)
     if cached is not None:
         return cached
-    scheme = from_pack(parse_layers(layers))
+    scheme = from_pack(parse_layers(layers), edition=edition)
     _write_cache(stamp, scheme)
     return scheme
 
 
-def from_pack(pack: Pack) -> Scheme:
-    """Compile a pack that is already in memory."""
+def from_pack(pack: Pack, *, edition: str = "") -> Scheme:
+    """Compile a pack that is already in memory; `edition` as in `load_scheme`."""
+    edition = check_edition(edition)
+    compiled = compile_pack(pack)
+    if edition:
+        compiled = with_edition(compiled, pack)
     names: dict[str, str] = {}
     for mdc, adrg, drg in pack.drg_rows():
         names.setdefault(mdc.code, mdc.name)
@@ -107,14 +117,15 @@ def from_pack(pack: Pack) -> Scheme:
     scheme = Scheme(
         id=pack.id,
         title=pack.title,
-        digest=pack.digest,
+        digest=edition_digest(pack.digest, edition) if pack.digest else "",
         source=pack.source,
         valid_from=pack.valid_from,
         valid_to=pack.valid_to,
         attributes=pack.attributes,
         weights=pack.weights,
         names=names,
-        compiled=compile_pack(pack),
+        compiled=compiled,
+        edition=edition,
     )
     scheme.__dict__["pack"] = pack
     return scheme

@@ -14,7 +14,8 @@ from tests.scheme import builder
 DX = ("A", "A1", "A10", "A10.1", "A11", "A2", "B1", "B10", "B2x", "甲1", "甲10", "C9")
 PX = ("0", "01", "01.1", "01.10", "02", "1x", "1x1", "乙", "02.2")
 PREFIXES = ("A%", "A1%", "A10%", "B%", "甲%", "C%", "0%", "01%", "1%", "乙%", "%")
-STRANGE = (None, "", " ", "\t", "\u3000", "a1", "A1%", "Z99", "A10.1 ", "01.1\u3000", "%")
+OLD = ("old1", "old2", "old3")
+STRANGE = (*OLD, None, "", " ", "\t", "\u3000", "a1", "A1%", "Z99", "A10.1 ", "01.1\u3000", "%")
 FAMILIES = ("F1", "F2")
 NUMBERS = ("age", "age_days", "weight", "los", "sex", "icu_hours", "beds", "own.2")
 DEPARTMENTS = ("ICU", "0301", "内科")
@@ -87,7 +88,14 @@ def packs(draw: st.DrawFn) -> Pack:
         exclusions=[(code, draw(lists)) for code in draw(codes)],
         dx=[(code, "") for code in draw(st.lists(st.sampled_from(DX), max_size=3))],
         px=[(code, "") for code in draw(st.lists(st.sampled_from(PX), max_size=3))],
+        dx_map=draw(_map(DX)),
+        px_map=draw(_map(PX)),
     )
+
+
+def _map(own: tuple[str, ...]) -> st.SearchStrategy[list[tuple[str, str]]]:
+    given = st.sampled_from((*OLD, *OLD, *own, "a1"))
+    return st.lists(st.tuples(given, st.sampled_from((*own, *OLD, "-", "-", "Z99"))), max_size=5)
 
 
 @st.composite

@@ -16,6 +16,7 @@ from grouper.grouping import group_batch, id_hashes
 from grouper.scheme import Scheme, from_pack
 from grouper.scheme.compile import compile_pack
 from grouper.scheme.pack import Pack
+from grouper.single import SingleGrouper
 from tests.kernels import strategies
 from tests.reference import Answer, Reference
 from tests.scheme import builder
@@ -94,6 +95,18 @@ def test_engine_and_reference_agree(data: st.DataObject) -> None:
     scheme = from_pack(pack)
     assert engine(batch, scheme, ("twice",)) == expected
     assert engine(batch, unsplit(scheme, pack), ("twice",)) == expected
+    clinical = [plain.group(plain.translated(case), ("twice",)) for case in cases]
+    edition = from_pack(pack, edition="clinical")
+    assert engine(batch, edition, ("twice",)) == clinical
+    one_by_one, mapped = SingleGrouper(scheme), SingleGrouper(edition)
+    for case in cases:
+        assert single(one_by_one, case) == plain.group(case)
+        assert single(mapped, case) == plain.group(plain.translated(case))
+
+
+def single(grouper: SingleGrouper, case: dict[str, Any]) -> Answer:
+    found = grouper.group(case)
+    return Answer(*(getattr(found, name) for name in Answer._fields))
 
 
 def small_case(**values: object) -> dict[str, Any]:
