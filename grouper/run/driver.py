@@ -507,6 +507,7 @@ class Driver:
             self.policy.participation.side_by_side,
         )
         written = Written()
+        beside: list[values.SideSums] = []
         digests: dict[str, str] = {}
         classes: Counter[str] = Counter()
         results = self.runner.map(values.values_task, shared, self.numbers)
@@ -516,13 +517,11 @@ class Driver:
                 key = accounts.key(account)
                 known = written.paid.get(key, (0, 0))
                 written.paid[key] = (known[0] + cases, known[1] + points)
-            for beside, row in result.beside.items():
-                before = written.beside.get(beside, (0, 0, 0, 0))
-                a, b, c, d = (old + new for old, new in zip(before, row, strict=True))
-                written.beside[beside] = (a, b, c, d)
+            beside.append(result.beside)
             classes.update(result.classes)
             written.cases += result.cases
             digests |= done.published
+        written.beside = values.SideSums.join(beside)
         counts = {f"class {name}": classes[name] for name in CLASSES}
         counts |= {f"review {state}": count for state, count in decided.counts.items()}
         self.manifest.stage("points", {**counts, "cases": written.cases}, digests)
@@ -540,11 +539,11 @@ class Written:
 
     Attributes:
         paid: cases and points by account.
-        beside: cases, simulated cases, cost and value by (hospital and pool, kind).
+        beside: sums by hospital, pool and group, where the policy asks for them.
     """
 
     paid: dict[AccountKey, tuple[int, int]] = field(default_factory=dict)
-    beside: dict[tuple[int, int], tuple[int, int, int, int]] = field(default_factory=dict)
+    beside: values.SideSums = field(default_factory=lambda: values.SideSums.join([]))
     cases: int = 0
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from grouper.parts import part_name
 from grouper.run.folder import Manifest, write_table
+from grouper.run.values import SideSums
 from grouper.run.work import WORK
 from grouper.settlement import checks, tables
 from grouper.settlement.benchmarks import Benchmarks
@@ -43,7 +44,7 @@ class Outcome:
     months: Months
     year_end: YearOutcome
     per_diem: PerDiemMonths
-    beside: Mapping[tuple[int, int], tuple[int, int, int, int]]
+    beside: SideSums
 
 
 def publish(
@@ -62,7 +63,7 @@ def publish(
     }
     if outcome.policy.participation.side_by_side:
         made["simulation"] = tables.simulation_table(
-            outcome.accounts, outcome.codes, outcome.beside
+            outcome.accounts, outcome.codes, outcome.beside.keys, outcome.beside.sums
         )
     if outcome.year_end.incentives:
         made["incentive"] = tables.incentive_table(outcome.year_end.incentives)

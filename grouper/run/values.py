@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -259,13 +260,43 @@ class ValuesResult:
     Attributes:
         written: cases and points by account.
         classes: cases by class.
-        beside: (hospital × pools + pool, kind) to cases, simulated cases, total cost and value.
+        beside: sums by hospital, pool and group.
     """
 
     written: PointSums
     cases: int
     classes: Counter[str]
-    beside: dict[tuple[int, int], tuple[int, int, int, int]]
+    beside: SideSums
+
+
+@dataclass(frozen=True)
+class SideSums:
+    """Payment by item and by points, by hospital, pool and group.
+
+    Attributes:
+        keys: (hospital × pools + pool) × kinds + kind, rising.
+        sums: int64 (4, keys): cases, simulated cases, total cost and value in fen.
+    """
+
+    keys: Ints
+    sums: Ints
+
+    @staticmethod
+    def join(pieces: Sequence[SideSums]) -> SideSums:
+        """The sums of several batches or parts."""
+        keys = np.concatenate([np.empty(0, np.int64), *(piece.keys for piece in pieces)])
+        sums = np.concatenate([np.empty((4, 0), np.int64), *(p.sums for p in pieces)], axis=1)
+        return SideSums.by_key(keys, sums)
+
+    @staticmethod
+    def by_key(keys: Ints, rows: Ints) -> SideSums:
+        """Add up rows (4, n) of equal keys."""
+        order = np.argsort(keys, kind="stable")
+        keys, rows = keys[order], rows[:, order]
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        if not len(first):
+            return SideSums(keys, rows)
+        return SideSums(keys[first], np.add.reduceat(rows, first, axis=1))
 
 
 def values_task(shared: ValuesShared, number: int) -> Done:
@@ -278,7 +309,7 @@ def values_task(shared: ValuesShared, number: int) -> Done:
     def work(run: Path) -> tuple[ValuesResult, list[Path]]:
         books = Books(shared.pricing.accounts.size)
         classes: Counter[str] = Counter()
-        beside: dict[tuple[int, int], tuple[int, int, int, int]] = {}
+        beside: list[SideSums] = []
         first = 0
         table = run / "points" / part_name(number)
         with ParquetFile(table, POINTS_SCHEMA, plain=("case_id", "value", "gain")) as out:
@@ -292,9 +323,9 @@ def values_task(shared: ValuesShared, number: int) -> Done:
                 reason = _reasons(shared, facts, kind, halved)
                 out.write(_rows(shared, number, facts, first, points, kind, reason, value, gain))
                 if shared.side_by_side:
-                    _compare(shared, beside, facts, value)
+                    beside.append(_compare(shared, facts, value))
                 first += len(points)
-        return ValuesResult(books.sums(), first, classes, beside), [table]
+        return ValuesResult(books.sums(), first, classes, SideSums.join(beside)), [table]
 
     return once(shared.run, "values", number, work)
 
@@ -352,25 +383,20 @@ def _rows(
     return pa.RecordBatch.from_arrays(columns, schema=POINTS_SCHEMA)
 
 
-def _compare(
-    shared: ValuesShared,
-    beside: dict[tuple[int, int], tuple[int, int, int, int]],
-    facts: Facts,
-    value: Ints,
-) -> None:
-    """Add the cases of a batch to the sums by hospital, pool and group."""
+def _compare(shared: ValuesShared, facts: Facts, value: Ints) -> SideSums:
+    """The cases of a batch by hospital, pool and group."""
     mine = np.flatnonzero(facts.cell >= 0)
     account = facts.account[mine]
-    account = np.where(account < -1, -2 - account, account)
-    owner = account.astype(np.int64) // MONTHS
+    owner = np.where(account < -1, -2 - account, account).astype(np.int64) // MONTHS
     kinds = shared.reasons.shape[0] // len(LEVELS)
-    keys, inverse = np.unique(owner * kinds + facts.cell[mine] // len(LEVELS), return_inverse=True)
-    columns = []
-    for column in (np.ones(len(mine)), facts.route[mine] != DRG, facts.total[mine], value[mine]):
-        sums = np.zeros(len(keys), np.int64)
-        np.add.at(sums, inverse, column.astype(np.int64))
-        columns.append(sums.tolist())
-    for key, *row in zip(keys.tolist(), *columns, strict=True):
-        known = beside.get(divmod(key, kinds), (0, 0, 0, 0))
-        a, b, c, d = (old + new for old, new in zip(known, row, strict=True))
-        beside[divmod(key, kinds)] = (a, b, c, d)
+    return SideSums.by_key(
+        owner * kinds + facts.cell[mine] // len(LEVELS),
+        np.stack(
+            [
+                np.ones(len(mine), np.int64),
+                (facts.route[mine] != DRG).astype(np.int64),
+                facts.total[mine],
+                value[mine],
+            ]
+        ),
+    )

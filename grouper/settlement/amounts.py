@@ -54,7 +54,16 @@ def exact_column(values: Iterable[int | None], kind: pa.DataType) -> pa.Array:
     Raises:
         RunError: a number has more digits than the table's type.
     """
-    decimals = [None if v is None else Decimal(f"{v}e-{kind.scale}") for v in values]
+    whole = list(values)
+    try:
+        small = np.array([0 if value is None else value for value in whole], np.int64)
+    except OverflowError:
+        pass
+    else:
+        null = np.array([value is None for value in whole], np.bool_)
+        if np.abs(small).max(initial=0) < 10 ** min(kind.precision, 18):
+            return decimal_column(small, kind, null)
+    decimals = [None if v is None else Decimal(f"{v}e-{kind.scale}") for v in whole]
     try:
         return pa.array(decimals, kind)
     except pa.ArrowInvalid as cause:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from grouper.errors import RegionError, RunError
-from grouper.settlement.numbers import SCALE, money, p8, rounded, yuan_text
+from grouper.settlement.numbers import FEN, SCALE, half_up, money, p8, yuan_text
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import Deduction, Region
 
 MONTHS = 12
-_FEN_PER_UNIT = Fraction(SCALE, 100)
+_FEN_PER_UNIT = Fraction(SCALE, FEN)
+_PER_FEN = SCALE * SCALE // FEN
+"""Points × value, both in 1e-8, that make a fen."""
 
 
 @dataclass(slots=True)
@@ -322,13 +324,16 @@ def _statement(
             line=next(d.row for d in deductions if d.points),
             hint="name a month in which the pool has cases",
         )
-    worth = money(account.points, value or 0)
+    # Plain integers over one denominator: there are tens of thousands of statements.
+    worth = account.points * (value or 0)
     audit = sum(deduction.money for deduction in deductions)
-    gross = rounded(worth)
-    exact = (worth - account.cash) * ratio - audit
-    prepaid = rounded(exact)
-    added = sum((money(e.points, values[e.pool, e.month].value) for e in extras), Fraction(0))
-    paid = rounded(exact + added * ratio - money(deducted, value or 0))
+    exact = (worth - account.cash * _PER_FEN) * ratio.numerator
+    exact -= audit * _PER_FEN * ratio.denominator
+    added = sum(extra.points * values[extra.pool, extra.month].value for extra in extras)
+    taken = deducted * (value or 0) * ratio.denominator
+    gross = half_up(worth, _PER_FEN)
+    prepaid = half_up(exact, _PER_FEN * ratio.denominator)
+    paid = half_up(exact + added * ratio.numerator - taken, _PER_FEN * ratio.denominator)
     return HospitalMonth(
         cases=account.cases,
         points=account.points,

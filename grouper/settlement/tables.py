@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+import numpy as np
 import pyarrow as pa
 
-from grouper.settlement.amounts import MONEY, POINTS, exact_column
+from grouper.settlement.amounts import MONEY, POINTS, Ints, decimal_column, exact_column
 from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.clearing import Clearing, Incentive
 from grouper.settlement.intake import Accounts
@@ -145,41 +146,36 @@ def clearing_table(cleared: Mapping[tuple[str, str], Clearing]) -> pa.Table:
     )
 
 
-def simulation_table(
-    accounts: Accounts,
-    codes: Sequence[str],
-    sums: Mapping[tuple[int, int], tuple[int, int, int, int]],
-) -> pa.Table:
+def simulation_table(accounts: Accounts, codes: Sequence[str], keys: Ints, sums: Ints) -> pa.Table:
     """``simulation``: by hospital, pool and group the payment by item beside that by points.
 
-    Columns hospital_id, pool, drg (empty: without a group), cases, simulated_cases, item (total
-    cost), by_points (points × v) and difference, in yuan.
+    Columns hospital_id, pool, drg (empty: without a group), status, cases, simulated_cases, item
+    (total cost), by_points (points × v) and difference, in yuan.
+
+    Args:
+        accounts: codes of hospitals and pools.
+        codes: the groups.
+        keys: (hospital × pools + pool) × kinds + kind.
+        sums: int64 (4, keys): cases, simulated cases, total cost and value in fen.
     """
-    rows = []
-    for (owner, kind), row in sums.items():
-        hospital, pool = divmod(owner, len(accounts.pools))
-        code = codes[kind] if kind < len(codes) else ""
-        rows.append((accounts.hospitals[hospital], accounts.pools[pool], code, kind, *row))
-    rows.sort()
-    return pa.table(
+    owner, kind = np.divmod(keys, len(codes) + 2)
+    hospital, pool = np.divmod(owner, len(accounts.pools))
+    names = pa.array([*codes, "", ""], pa.string())
+    states = pa.array(["grouped"] * len(codes) + ["ambiguous", "ungrouped"], pa.string())
+    table = pa.table(
         {
-            "hospital_id": pa.array([row[0] for row in rows], pa.string()),
-            "pool": pa.array([row[1] for row in rows], pa.string()),
-            "drg": pa.array([row[2] for row in rows], pa.string()),
-            "status": pa.array(
-                [
-                    ("grouped", "ambiguous", "ungrouped")[max(0, row[3] - len(codes) + 1)]
-                    for row in rows
-                ],
-                pa.string(),
-            ),
-            "cases": pa.array([row[4] for row in rows], pa.int64()),
-            "simulated_cases": pa.array([row[5] for row in rows], pa.int64()),
-            "item": _money([row[6] for row in rows]),
-            "by_points": _money([row[7] for row in rows]),
-            "difference": _money([row[7] - row[6] for row in rows]),
+            "hospital_id": pa.array(accounts.hospitals, pa.string()).take(pa.array(hospital)),
+            "pool": pa.array(accounts.pools, pa.string()).take(pa.array(pool)),
+            "drg": names.take(pa.array(kind)),
+            "status": states.take(pa.array(kind)),
+            "cases": pa.array(sums[0]),
+            "simulated_cases": pa.array(sums[1]),
+            "item": decimal_column(sums[2], MONEY),
+            "by_points": decimal_column(sums[3], MONEY),
+            "difference": decimal_column(sums[3] - sums[2], MONEY),
         }
     )
+    return table.sort_by([(name, "ascending") for name in ("hospital_id", "pool", "drg", "status")])
 
 
 def incentive_table(shared: Mapping[tuple[str, str], Incentive]) -> pa.Table:
