@@ -149,7 +149,7 @@ def demo(
             region="region", scheme="chs-core", policy="guigang-points", out="run"
         )
         follow_run(client, run.run_id)
-    typer.echo(f"the run folder: {(out / 'run').resolve()}")
+    typer.echo(f"the run folder: {out / 'run'}")
 
 
 def _make_region(region: Path, cases: int, hospitals: int) -> None:
