@@ -57,7 +57,7 @@ def server(command: list[str]):
     try:
         for line in process.stdout:
             if "serving on " in line:
-                yield line.split("serving on ")[1].split()[0]
+                yield line.split("serving on ")[1].split()[0].rstrip(",")
                 break
     finally:
         process.terminate()
