@@ -32,7 +32,7 @@ class Answer:
     def head(self, rows: int) -> list[tuple[Any, ...]]:
         """The first rows as Python values."""
         with _understood():
-            return list(self._relation.fetchmany(rows))
+            return list(self._relation.limit(rows).fetchall())
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows as Arrow batches."""

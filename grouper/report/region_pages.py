@@ -145,20 +145,32 @@ def rejected(view: View) -> Page:
     }
 
 
+_REJECTED: Final = """
+WITH invalid AS (
+    SELECT c.case_id, c.hospital_id, p.reason
+    FROM cases c POSITIONAL JOIN points p WHERE p.route = 'invalid'
+),
+-- An id that is missing or stands twice does not say whose the case is; its place does.
+unnamed AS (
+    SELECT rule, coalesce(case_id, '') AS case_id, any_value(field) AS field,
+           any_value(value) AS value, any_value(message) AS message
+    FROM rejected WHERE rule IN ('no_id', 'duplicate_id') GROUP BY 1, 2
+)
+SELECT i.hospital_id, i.case_id, r.rule, r.field, r.value, r.message
+FROM invalid i JOIN unnamed r ON coalesce(i.case_id, '') = r.case_id AND i.reason = r.rule
+UNION ALL
+SELECT DISTINCT i.hospital_id, r.case_id, r.rule, r.field, r.value, r.message
+FROM rejected r LEFT JOIN invalid i ON i.case_id = r.case_id AND i.case_id <> ''
+WHERE r.rule NOT IN ('no_id', 'duplicate_id')
+ORDER BY ALL
+"""
+
+
 def rejected_rows(view: View) -> list[tuple[int, Row]]:
     """Hospital's number (-1 unknown) and [case_id, rule, field, value, message] of each row."""
-    rows = view.facts.rows(
-        """
-        WITH home AS (
-            SELECT case_id, min(hospital_id) AS hospital_id FROM cases
-            WHERE case_id IN (SELECT case_id FROM rejected) GROUP BY 1
-        )
-        SELECT hospital_id, case_id, rule, field, value, message
-        FROM rejected LEFT JOIN home USING (case_id) ORDER BY ALL
-        """
-    )
     return [
-        (view.hospital_number.get(row[0], -1), [text or "" for text in row[1:]]) for row in rows
+        (view.hospital_number.get(row[0], -1), [text or "" for text in row[1:]])
+        for row in view.facts.rows(_REJECTED)
     ]
 
 
