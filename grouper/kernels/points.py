@@ -7,13 +7,14 @@ the rows ``start[c]`` to ``start[c + 1] - 1``, and the first whose bounds hold t
 =========  =====================================================================
 table      columns
 =========  =====================================================================
-bounds     int64 (rules, 6): COST, LOWEST, HIGHEST, CLASS, FIXED, CAP
+bounds     int64 (rules, 7): COST, LOWEST, HIGHEST, CLASS, FIXED, CAP, WEIGHTED
 terms      uint64 (rules, 12): four limbs each of A, C, B
 =========  =====================================================================
 
 A rule with FIXED >= 0 gives these points; else they are ``(cost * A + C) * F / B`` rounded half-up
-once, at most CAP × F where CAP >= 0. F is the case's own factor in 1e-8 (B then holds the 1e8), 1
-where ``factors`` is empty. All points are integers of 1e-8, all money is in fen.
+once, at most CAP where CAP >= 0. In rules that are WEIGHTED, F is the case's own factor in 1e-8, in
+the others one (B then holds the 1e8); there are none where ``factors`` is empty. All points are
+integers of 1e-8, all money is in fen.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from numpy.typing import NDArray
 from grouper.kernels.jit import kernel, ro, rw
 from grouper.kernels.wide import add_wide, divide_wide, half_up_product, multiply_wide
 
-COST, LOWEST, HIGHEST, CLASS, FIXED, CAP = range(6)
-BOUND_COLUMNS = 6
+COST, LOWEST, HIGHEST, CLASS, FIXED, CAP, WEIGHTED = range(7)
+BOUND_COLUMNS = 7
 TERM_COLUMNS = 12
 TOTAL_COST, COMPLIANT_COST = 0, 1
 """Values of COST: which of the two cost columns a rule looks at and computes with."""
@@ -91,7 +92,8 @@ def case_points(
         n0, n1, n2, n3 = multiply_wide(t[0], t[1], t[2], t[3], np.uint64(cost))
         n0, n1, n2, n3 = add_wide(n0, n1, n2, n3, t[4], t[5], t[6], t[7])
         if with_factor:
-            n0, n1, n2, n3 = multiply_wide(n0, n1, n2, n3, np.uint64(factors[i]))
+            factor = np.uint64(factors[i]) if bounds[found, WEIGHTED] else _SCALE
+            n0, n1, n2, n3 = multiply_wide(n0, n1, n2, n3, factor)
         one, sixty_three = np.uint64(1), np.uint64(63)
         n0, n1, n2, n3 = add_wide(
             n0,
@@ -107,13 +109,8 @@ def case_points(
         if not fits:
             return i
         points[i] = np.int64(quotient)
-        cap = bounds[found, CAP]
-        if cap >= 0 and with_factor:
-            cap, fits = half_up_product(cap, factors[i], _SCALE)
-            if not fits:
-                continue
-        if cap >= 0 and points[i] > cap:
-            points[i] = cap
+        if bounds[found, CAP] >= 0 and points[i] > bounds[found, CAP]:
+            points[i] = bounds[found, CAP]
     return -1
 
 

@@ -29,7 +29,12 @@ from grouper.run.folder import LOG, Manifest, finish
 from grouper.run.publish import Outcome, close_accounts, publish
 from grouper.run.work import WORK
 from grouper.scheme import Scheme
-from grouper.settlement.benchmarks import Benchmarks, PublishedWeight, make_benchmarks
+from grouper.settlement.benchmarks import (
+    Benchmarks,
+    PublishedWeight,
+    hospital_coefficients,
+    make_benchmarks,
+)
 from grouper.settlement.checks import Check, check_counts, require
 from grouper.settlement.clearing import clear_year
 from grouper.settlement.dip import Catalogue, make_catalogue
@@ -49,16 +54,15 @@ from grouper.settlement.months import (
     point_values,
     settle_months,
 )
-from grouper.settlement.numbers import SCALE, p8
+from grouper.settlement.numbers import SCALE, half_up, p8
 from grouper.settlement.perdiem import PerDiemMonths, settle_per_diem
-from grouper.settlement.policy import Policy
+from grouper.settlement.policy import BY_HOSPITAL, Policy
 from grouper.settlement.prices import make_price_list
 from grouper.settlement.region import LEVELS, Region
 from grouper.settlement.reviews import Decided, ReviewedCase, decide
 from grouper.settlement.routes import CODE, ROUTES
 from grouper.settlement.rules import CLASSES, Rule, cell_rules, compile_rules, price_rules
 from grouper.settlement.statistics import (
-    CellSums,
     CellTotals,
     Population,
     Sums,
@@ -126,6 +130,7 @@ class Driver:
         self.runner = runner
         self.progress = progress
         self.numbers = tuple(part.number for part in sources["cases"].parts)
+        self.hospitals: dict[int, people.HospitalSums] = {}
         self.codes: tuple[str, ...] = scheme.drgs
         self.published: Mapping[str, PublishedWeight] = scheme.weights
         self.manifest = Manifest(
@@ -157,8 +162,8 @@ class Driver:
         benchmarks = make_benchmarks(self.codes, self.published, statistics, self.policy)
         self.manifest.warnings += benchmarks.warnings
         halved = self._halved(plan)
-        reviewed = _with_halved(grouped.reviewed, halved, self.policy)
         pricing, cells = self._pricing(benchmarks, plan, halved)
+        reviewed = _with_factors(grouped.reviewed, halved, pricing)
         decided = self._decide(benchmarks, cells, accounts, reviewed)
         self.manifest.warnings += decided.warnings
         paid, simulated, daily = self._points(pricing, grouped, accounts)
@@ -297,6 +302,8 @@ class Driver:
     def _population(self, grouped: Grouped, plan: IntakePlan) -> Population:
         source = self._people_source()
         if source is None:
+            if self.policy.coefficient.kind in BY_HOSPITAL:
+                self.hospitals = {self.manifest.year: self._own_hospitals(plan.accounts)}
             return self._own_population(grouped)
         trim = self.policy.population.trim
         shared = people.HistoryShared(
@@ -311,8 +318,10 @@ class Driver:
         years: dict[int, CellTotals] = {}
         results = self.runner.map(people.history_task, shared, source.parts)
         for done in self._each("history", results, len(source.parts)):
-            sums: dict[int, CellSums] = done.result
-            for year, part in sums.items():
+            past: people.PastSums = done.result
+            for year, book in past.hospitals.items():
+                _merge(self.hospitals.setdefault(year, {}), book)
+            for year, part in past.cells.items():
                 total = years.setdefault(year, SumTotal(cell_count(len(self.codes))))
                 assert isinstance(total, SumTotal)
                 total.add(part)
@@ -326,9 +335,32 @@ class Driver:
         for year in sorted(set(years) - set(chosen)):
             self.manifest.warnings.append(f"old_history: the policy has no weight for {year}")
         self.manifest.stage("history", {"years": chosen}, {})
+        self.hospitals = {year: self.hospitals.get(year, {}) for year in chosen}
         blend = blend[-len(chosen) :]
         weighted = [(weight, years[year]) for weight, year in zip(blend, chosen, strict=True)]
         return population(len(self.codes), weighted)
+
+    def _own_hospitals(self, accounts: Accounts) -> people.HospitalSums:
+        paths = [str(stages.facts_path(self.out, number)) for number in self.numbers]
+        shared = people.HospitalShared(str(self.out), accounts)
+        book: people.HospitalSums = {}
+        results = self.runner.map(people.hospital_task, shared, paths)
+        for part in self._each("hospitals", results, len(paths)):
+            _merge(book, part)
+        return book
+
+    def _hospital_means(self) -> dict[tuple[int, int], Fraction]:
+        """Mean cost in fen by group and hospital, blended over the years."""
+        blend = self.policy.population.blend or (Fraction(1),) * HISTORY_YEARS
+        weights = blend[-len(self.hospitals) :] if self.hospitals else ()
+        sums: dict[tuple[int, int], Fraction] = {}
+        whole: dict[tuple[int, int], Fraction] = {}
+        for weight, (_, book) in zip(weights, sorted(self.hospitals.items()), strict=True):
+            for key, (count, total) in book.items():
+                if total:
+                    sums[key] = sums.get(key, Fraction(0)) + weight * Fraction(total, count)
+                    whole[key] = whole.get(key, Fraction(0)) + weight
+        return {key: value / whole[key] for key, value in sums.items()}
 
     def _own_population(self, grouped: Grouped) -> Population:
         if self.policy.population.trim.method == "none":
@@ -384,6 +416,10 @@ class Driver:
             per_diem = tuple(
                 p8(self.region.rate(table, hospital)) for hospital in self.region.hospitals
             )
+        own = np.empty((0, 0), np.int64)
+        if self.policy.coefficient.kind in BY_HOSPITAL:
+            means, levels = self._hospital_means(), plan.accounts.levels
+            own = np.array(hospital_coefficients(benchmarks, means, levels, self.policy), np.int64)
         classes: tuple[int, ...] = ()
         slots = cells
         if plan.prices is not None:
@@ -394,8 +430,10 @@ class Driver:
                 accounts=plan.accounts,
                 classes=classes,
                 per_diem=per_diem,
+                own=own,
                 halved=halved,
-                keep=p8(self.policy.readmission.factor),
+                keep=self.policy.readmission.factor,
+                slots=tuple(map(tuple, slots)) if halved else (),
             ),
             cells,
         )
@@ -554,19 +592,28 @@ def _by_place(accounts: Accounts, point_value: Mapping[tuple[str, str], int]) ->
     return found
 
 
-def _with_halved(
-    reviewed: Sequence[ReviewedCase], halved: Mapping[int, NDArray[np.int64]], policy: Policy
+def _with_factors(
+    reviewed: Sequence[ReviewedCase],
+    halved: Mapping[int, NDArray[np.int64]],
+    pricing: values.Pricing,
 ) -> list[ReviewedCase]:
-    """Reviewed cases with the factor that a readmission leaves them."""
+    """Reviewed cases with the coefficient of their hospital and what a readmission leaves them."""
     found = []
     for case in reviewed:
+        if case.account >= 0 and pricing.own.size and case.factor is not None:
+            hospital = case.account // (len(pricing.accounts.pools) * MONTHS)
+            own = int(pricing.own[case.cell // len(LEVELS), hospital])
+            case = replace(case, factor=half_up(case.factor * own, SCALE))
         if case.part in halved and case.row in halved[case.part]:
-            factor = SCALE if case.factor is None else case.factor
-            kept = p8(Fraction(factor, SCALE) * policy.readmission.factor)
-            found.append(replace(case, factor=kept))
-        else:
-            found.append(case)
+            case = replace(case, keep=pricing.keep)
+        found.append(case)
     return found
+
+
+def _merge(book: people.HospitalSums, more: people.HospitalSums) -> None:
+    for key, (count, total) in more.items():
+        known = book.get(key, (0, 0))
+        book[key] = (known[0] + count, known[1] + total)
 
 
 def _reasons(benchmarks: Benchmarks, *, priced: bool) -> NDArray[np.int16]:

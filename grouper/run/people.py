@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ from grouper.run.work import WORK, Done, once
 from grouper.scheme import Scheme
 from grouper.settlement.facts import read_facts
 from grouper.settlement.history import take_in_history
-from grouper.settlement.intake import IntakePlan
-from grouper.settlement.policy import Trim
+from grouper.settlement.intake import Accounts, Codes, IntakePlan
+from grouper.settlement.months import MONTHS
+from grouper.settlement.policy import BY_HOSPITAL, Trim
 from grouper.settlement.region import LEVELS
 from grouper.settlement.statistics import CellSums, Sums, cell_count
 from grouper.settlement.trimming import trimmed
@@ -26,6 +27,46 @@ Ints = NDArray[np.int64]
 
 BUCKET_ROWS = 1 << 22
 """About so many cases are trimmed in one task."""
+
+
+HospitalSums = dict[tuple[int, int], tuple[int, int]]
+"""(kind, hospital) to cases and total cost in fen."""
+
+
+def add_hospitals(
+    book: HospitalSums, accounts: Accounts, cell: Codes, account: Codes, total: Ints
+) -> None:
+    """Add the cases of a batch to the sums by group and hospital."""
+    mine = np.flatnonzero((cell >= 0) & (account != -1))
+    place = np.where(account[mine] < -1, -2 - account[mine], account[mine]).astype(np.int64)
+    hospital = place // (len(accounts.pools) * MONTHS)
+    keys = cell[mine] // len(LEVELS) * len(accounts.hospitals) + hospital
+    order = np.argsort(keys, kind="stable")
+    first = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    if not len(first):
+        return
+    counts = np.diff(first, append=len(order))
+    sums = np.add.reduceat(total[mine][order], first)
+    found = zip(keys[order][first].tolist(), counts.tolist(), sums.tolist(), strict=True)
+    for key, count, whole in found:
+        known = book.get(divmod(key, len(accounts.hospitals)), (0, 0))
+        book[divmod(key, len(accounts.hospitals))] = (known[0] + count, known[1] + whole)
+
+
+@dataclass(frozen=True)
+class HospitalShared:
+    """What the sums by hospital read."""
+
+    run: str
+    accounts: Accounts
+
+
+def hospital_task(shared: HospitalShared, path: str) -> HospitalSums:
+    """Sums by group and hospital of the run's own cases in a facts file."""
+    book: HospitalSums = {}
+    for facts in read_facts(Path(path)):
+        add_hospitals(book, shared.accounts, facts.cell, facts.account, facts.total)
+    return book
 
 
 def rows_path(run: Path, number: int) -> Path:
@@ -46,16 +87,31 @@ class HistoryShared:
     keep: bool
 
 
+@dataclass
+class PastSums:
+    """Sums of the history in a part, by year.
+
+    Attributes:
+        cells: sums by cell.
+        hospitals: (kind, hospital) to cases and total cost in fen, where the policy asks for them.
+    """
+
+    cells: dict[int, CellSums] = field(default_factory=dict)
+    hospitals: dict[int, HospitalSums] = field(default_factory=dict)
+
+
 def history_task(shared: HistoryShared, part: Part) -> Done:
     """Sums by cell of each year's cases of route ``drg``.
 
     Returns:
-        The record of a dict of `CellSums` by year.
+        The record of a `PastSums`.
     """
 
-    def work(run: Path) -> tuple[dict[int, CellSums], list[Path]]:
+    def work(run: Path) -> tuple[PastSums, list[Path]]:
         cells = cell_count(shared.kinds)
-        sums: dict[int, CellSums] = {}
+        found = PastSums()
+        sums = found.cells
+        by_hospital = shared.plan.policy.coefficient.kind in BY_HOSPITAL
         kept = []
         for batch in read_part(shared.source, part):
             past = take_in_history(
@@ -65,15 +121,18 @@ def history_task(shared: HistoryShared, part: Part) -> Done:
                 mine = sums.setdefault(year, CellSums.empty(cells))
                 cell = np.where(past.year == year, past.cell, -1).astype(np.int32)
                 add_cells(cell, past.total, mine.count, mine.total, mine.squares)
+                if by_hospital:
+                    book = found.hospitals.setdefault(year, {})
+                    add_hospitals(book, shared.plan.accounts, cell, past.account, past.total)
             if shared.keep:
                 rows = np.stack([past.cell.astype(np.int64), past.year, past.total])
                 kept.append(rows[:, rows[0] >= 0])
         if not shared.keep:
-            return sums, []
+            return found, []
         path = rows_path(run, part.number)
         path.parent.mkdir(exist_ok=True)
         np.save(path, np.concatenate([np.empty((3, 0), np.int64), *kept], axis=1))
-        return sums, [path]
+        return found, [path]
 
     return once(shared.run, "history", part.number, work)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from grouper.errors import RunError
-from grouper.kernels.points import add_points, case_points, case_values
+from grouper.kernels.points import TOTAL_COST, add_points, case_points, case_values
 from grouper.parts import ParquetFile, part_name
 from grouper.run.stages import TEXT, facts_path, stays_path
 from grouper.run.work import Done, once
@@ -20,11 +21,11 @@ from grouper.settlement.amounts import MONEY, POINTS, decimal_column, text_colum
 from grouper.settlement.facts import Facts, read_facts
 from grouper.settlement.intake import Accounts
 from grouper.settlement.months import MONTHS
-from grouper.settlement.numbers import SCALE, half_up
+from grouper.settlement.numbers import SCALE
 from grouper.settlement.readmission import PERSON, earlier_stays
 from grouper.settlement.region import LEVELS
 from grouper.settlement.routes import CODE, DRG, INVALID, PER_DIEM, REASONS, ROUTES
-from grouper.settlement.rules import CLASSES, RuleTable
+from grouper.settlement.rules import CLASSES, Rule, RuleTable
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
@@ -78,15 +79,19 @@ class Pricing:
             where ``classes`` are given.
         classes: class by hospital; empty where slots are cells.
         per_diem: points per day (1e-8) by hospital; empty where no case is paid per day.
-        halved: rows whose factor is multiplied by ``keep`` (1e-8), by part.
+        own: coefficient in 1e-8 of each group and hospital; empty where they go by level.
+        halved: rows of which a readmission leaves ``keep``, by part; they are few and computed
+            in Python from ``slots``, the rules of every slot.
     """
 
     rules: RuleTable
     accounts: Accounts
     classes: tuple[int, ...] = ()
     per_diem: tuple[int, ...] = ()
+    own: Ints = field(default_factory=lambda: np.empty((0, 0), np.int64))
     halved: dict[int, Ints] = field(default_factory=dict)
-    keep: int = SCALE
+    keep: Fraction = Fraction(1)
+    slots: tuple[tuple[Rule, ...], ...] = ()
 
     def points(
         self, facts: Facts, part: int, first: int
@@ -99,7 +104,7 @@ class Pricing:
             number = max(self.classes) + 1
             mine = np.array(self.classes, np.int32)[self._hospital(facts.account)]
             slot = np.where(slot < 0, -1, slot // len(LEVELS) * number + mine).astype(np.int32)
-        factor, halved = self._factors(facts, part, first)
+        factor = self._factors(facts)
         rules = self.rules
         fault = case_points(
             slot,
@@ -117,23 +122,37 @@ class Pricing:
         if daily.any():
             rate = np.array(self.per_diem, np.int64)[self._hospital(facts.account)[daily]]
             points[daily] = facts.days[daily] * rate
+        halved = np.zeros(len(points), np.bool_)
+        if (rows := self.halved.get(part)) is not None:
+            here = rows[(rows >= first) & (rows < first + len(points))] - first
+            halved[here] = True
+            for row in here.tolist():
+                points[row] = self._kept(facts, row, int(slot[row]), factor)
         return points, kind, halved
+
+    def _kept(self, facts: Facts, row: int, slot: int, factor: Ints) -> int:
+        """Points of a stay that a readmission halves."""
+        own = int(factor[row]) if len(factor) else SCALE
+        for rule in self.slots[slot]:
+            cost = int((facts.total if rule.cost == TOTAL_COST else facts.compliant)[row])
+            if rule.lowest <= cost <= rule.highest:
+                return rule.points(cost, own, self.keep)
+        raise AssertionError("the kernel found a rule for this case")
 
     def _hospital(self, account: Codes) -> Codes:
         place = np.where(account < -1, -2 - account, account)
         hospital: Codes = place // (len(self.accounts.pools) * MONTHS)
         return np.where(place < 0, 0, hospital)
 
-    def _factors(self, facts: Facts, part: int, first: int) -> tuple[Ints, NDArray[np.bool_]]:
-        halved = np.zeros(len(facts.cell), np.bool_)
-        rows = self.halved.get(part)
-        if rows is None or not len(facts.factor):
-            return facts.factor, halved
-        here = rows[(rows >= first) & (rows < first + len(halved))] - first
-        halved[here] = True
-        factor = facts.factor.copy()
-        factor[here] = [half_up(int(f) * self.keep, SCALE) for f in factor[here]]
-        return factor, halved
+    def _factors(self, facts: Facts) -> Ints:
+        """The factor of each case, times the coefficient of its group and hospital."""
+        if not self.own.size:
+            return facts.factor
+        kind = np.where(facts.cell < 0, 0, facts.cell // len(LEVELS))
+        coefficient = self.own[kind, self._hospital(facts.account)]
+        # 1e-8 × 1e-8: a coefficient with its uplifts is one quantity, rounded once.
+        factor: Ints = (facts.factor * coefficient + SCALE // 2) // SCALE
+        return factor
 
 
 def must_fit(facts: Facts, row: int) -> None:

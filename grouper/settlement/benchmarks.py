@@ -249,7 +249,7 @@ def _levels(
         if mean is None and policy.coefficient.fallback == "nearest":
             mean = _nearest(group, level)
         coefficient = SCALE
-        if stable and policy.coefficient.kind == "level":
+        if stable and policy.coefficient.kind != "none":
             if basic:
                 coefficient = p8(policy.coefficient.basic_value)
             elif mean is not None and region is not None:
@@ -278,3 +278,39 @@ def _nearest(group: Group, level: int) -> Fraction | None:
     known = [other for other in LEVELS if group.means[other] is not None]
     nearest = min(known, key=lambda other: (abs(other - level), other), default=None)
     return None if nearest is None else group.means[nearest]
+
+
+def hospital_coefficients(
+    benchmarks: Benchmarks,
+    means: Mapping[tuple[int, int], Fraction],
+    levels: Sequence[int],
+    policy: Policy,
+) -> list[list[int]]:
+    """Coefficients in 1e-8 by group and hospital, or a blend of level and hospital (Jinhua).
+
+    A hospital without cases of a group has the coefficient of its level; a group that is unstable
+    or basic has one for all.
+
+    Args:
+        benchmarks: of the run.
+        means: mean cost in fen by group and hospital.
+        levels: level by hospital.
+        policy: whether and how level and hospital are blended.
+
+    Returns:
+        A row per group, and two rows of 1 for ambiguous and ungrouped cases.
+    """
+    part = policy.coefficient.level_part if policy.coefficient.kind == "blend" else Fraction(0)
+    table = []
+    for kind, drg in enumerate(benchmarks.drgs):
+        row = []
+        for hospital, level in enumerate(levels):
+            at = drg.levels[level - 1]
+            mean, region = means.get((kind, hospital)), drg.region_mean
+            if not drg.stable or drg.basic or mean is None or region is None:
+                row.append(at.coefficient)
+                continue
+            own = Fraction(at.coefficient, SCALE) if at.mean is None else at.mean / region
+            row.append(p8(part * own + (1 - part) * mean / region))
+        table.append(row)
+    return [*table, [SCALE] * len(levels), [SCALE] * len(levels)]

@@ -20,10 +20,12 @@ class PastCases:
     Attributes:
         cell: as in `settlement.statistics`, -1 where the case does not go the ``drg`` route.
         year: settlement year, 0 where the month is not one.
+        account: as in `settlement.intake`, its month that of the case's own year.
         total: total cost in fen.
     """
 
     cell: Codes
+    account: Codes
     year: NDArray[np.int32]
     total: Ints
 
@@ -32,13 +34,15 @@ def take_in_history(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePl
     """Route past cases as those of the run, each by the months of its own year."""
     years = years_of(batch)
     cell = np.full(batch.num_rows, -1, np.int32)
+    account = np.full(batch.num_rows, -1, np.int32)
     total = np.zeros(batch.num_rows, np.int64)
     for year in np.unique(years[years > 0]).tolist():
         intake = take_in(batch, grouped, plan.in_year(year))
         mine = years == year
         cell[mine] = intake.cell[mine]
+        account[mine] = intake.account[mine]
         total[mine] = intake.total[mine]
-    return PastCases(cell, years, total)
+    return PastCases(cell, account, years, total)
 
 
 def years_of(batch: pa.RecordBatch) -> NDArray[np.int32]:

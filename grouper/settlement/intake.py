@@ -24,7 +24,7 @@ from grouper.settlement.amounts import Ints, Mask, fen_column, text_column
 from grouper.settlement.dip import Catalogue, dip_keys, kinds_of
 from grouper.settlement.months import MONTHS, months_of
 from grouper.settlement.numbers import SCALE, p8
-from grouper.settlement.policy import Policy
+from grouper.settlement.policy import BY_HOSPITAL, Policy
 from grouper.settlement.prices import PriceList, bills, leaving
 from grouper.settlement.region import INSURANCES, LEVELS, Region
 from grouper.settlement.routes import CODE, DRG, INVALID, ITEM, MESSAGES, PER_DIEM, REASONS
@@ -157,10 +157,7 @@ class IntakePlan:
         """Whether points of a case are multiplied by a factor of its own."""
         rules = self.policy.coefficient
         return bool(
-            self.factors
-            or rules.tcm_uplift
-            or rules.child_uplift
-            or self.policy.readmission.days is not None
+            self.factors or rules.tcm_uplift or rules.child_uplift or rules.kind in BY_HOSPITAL
         )
 
     def in_year(self, year: int) -> IntakePlan:

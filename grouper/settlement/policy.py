@@ -29,6 +29,9 @@ from grouper.settlement.policykeys import (
 CostColumn = Literal["total_cost", "compliant_cost"]
 MeanOf = Literal["level", "region"]
 Step = Literal["assessment", "surplus_cap", "self_pay", "prepaid"]
+BY_HOSPITAL = ("hospital", "blend")
+"""Kinds of coefficient that differ between hospitals of a level."""
+
 STEPS: tuple[Step, ...] = ("assessment", "surplus_cap", "self_pay", "prepaid")
 
 
@@ -152,11 +155,15 @@ class Stability(Section):
 class Coefficient(Section):
     """Coefficients (等级差异系数) between hospital levels."""
 
-    kind: Literal["level", "none"] = key(
+    kind: Literal["level", "none", "hospital", "blend"] = key(
         "level",
-        "level: mean of the level / region mean; none: 1 for all",
-        "系数类型：level 按医院等级，none 不设系数",
-        source="section 4",
+        "level: mean of the level / region mean; hospital: mean of the hospital / region mean; "
+        "blend: a part of each; none: 1 for all",
+        "系数类型：level 按医院等级，hospital 按医院，blend 两者加权，none 不设系数",
+        source="section 4; Jinhua",
+    )
+    level_part: Share = key(
+        "0.5", "part of the level in a blend", "加权时等级系数占比", source="section 4"
     )
     basic_value: NotNegative = key(
         1, "common value of a basic group", "基础病组统一系数", source="section 4"
@@ -601,6 +608,13 @@ class Policy(Section):
     pools: Pools = key(Pools, "pools", "统筹池")
     month: Month = key(Month, "monthly prepayment", "月预结算")
     year_end: YearEnd = key(YearEnd, "year-end clearing", "年终清算")
+
+    @model_validator(mode="after")
+    def _hospitals_are_not_trimmed(self) -> Self:
+        by_hospital = self.coefficient.kind in BY_HOSPITAL
+        if by_hospital and self.population.trim.method != "none":
+            raise ValueError('coefficients by hospital need population.trim.method = "none"')
+        return self
 
     @model_validator(mode="after")
     def _prices_are_yuan(self) -> Self:

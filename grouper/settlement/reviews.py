@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.intake import Accounts
 from grouper.settlement.months import Extra, month_after
 from grouper.settlement.numbers import SCALE, rounded, yuan_text
-from grouper.settlement.policy import Policy
+from grouper.settlement.policy import BY_HOSPITAL, Policy
 from grouper.settlement.region import LEVELS, Region, Review
 from grouper.settlement.routes import CODE
 from grouper.settlement.rules import (
@@ -42,6 +43,7 @@ class ReviewedCase:
         part, row: where the case stands.
         cell, account: negative where the case does not go the ``drg`` route.
         factor: the case's factor in 1e-8; None where the policy has none.
+        keep: what a readmission leaves of its points.
     """
 
     review: int
@@ -52,6 +54,7 @@ class ReviewedCase:
     total: int
     compliant: int
     factor: int | None = None
+    keep: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ def _decision(
     """(decided, carried) points of an approved case."""
     rule = next(r for r in rules if r.lowest <= _cost(r, case) <= r.highest)
     factor = SCALE if case.factor is None else case.factor
-    carried = rule.points(_cost(rule, case), factor)
+    carried = rule.points(_cost(rule, case), factor, case.keep)
     whole = rule.kind in (UNSTABLE, UNGROUPED, AMBIGUOUS) or review.kind == WHOLE_GROUP
     cost = case.total if whole else _cost(rule, case)
     if review.unreasonable > cost:
@@ -188,12 +191,13 @@ def _decision(
     return (
         high_points(
             benchmark.base_points,
-            at.coefficient,
+            SCALE if policy.coefficient.kind in BY_HOSPITAL else at.coefficient,
             cost,
             review.unreasonable,
             mean,
             benchmark.multiple,
             factor,
+            case.keep,
         ),
         carried,
     )

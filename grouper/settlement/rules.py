@@ -25,11 +25,12 @@ from grouper.kernels.points import (
     LOWEST,
     TERM_COLUMNS,
     TOTAL_COST,
+    WEIGHTED,
 )
 from grouper.kernels.wide import LIMB_BITS, LIMBS, WIDE_BITS
 from grouper.settlement.benchmarks import Benchmark, Benchmarks, LevelBenchmark
 from grouper.settlement.numbers import FEN, MAX_FEN, SCALE, half_up, p8, rounded
-from grouper.settlement.policy import Policy
+from grouper.settlement.policy import BY_HOSPITAL, Policy
 from grouper.settlement.prices import NO_PRICE, PriceList
 from grouper.settlement.region import LEVELS
 
@@ -40,6 +41,7 @@ ANY_COST = 2**63 - 1
 _COLUMN = {"total_cost": TOTAL_COST, "compliant_cost": COMPLIANT_COST}
 _LIMB_MASK = 2**LIMB_BITS - 1
 _FACTOR_BITS = 40
+_WHOLE = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Rule:
         slope, offset: points = cost × slope + offset, exact, in 1e-8 per fen and 1e-8; where the
             points are fixed, offset is what they are rounded from.
         cap: most points, or -1.
+        weighted: whether the case's own factor multiplies the points, as its coefficient does.
     """
 
     cost: int
@@ -64,16 +67,22 @@ class Rule:
     slope: Fraction = Fraction(0)
     offset: Fraction = Fraction(0)
     cap: int = -1
+    weighted: bool = False
 
-    def points(self, cost: int, factor: int = SCALE) -> int:
-        """Points in 1e-8 of a cost in fen and a factor of the case in 1e-8, rounded once."""
-        exact = (cost * self.slope + self.offset) * factor / SCALE
-        if self.fixed >= 0 and factor == SCALE:
-            return self.fixed
-        points = rounded(exact)
+    def points(self, cost: int, factor: int = SCALE, keep: Fraction = _WHOLE) -> int:
+        """Points in 1e-8, rounded once.
+
+        Args:
+            cost: fen.
+            factor: the case's own factor in 1e-8.
+            keep: what a readmission leaves of the points.
+        """
+        exact = cost * self.slope + self.offset
+        if self.weighted:
+            exact = exact * factor / SCALE
         if self.cap >= 0:
-            points = min(points, rounded(Fraction(self.cap * factor, SCALE)))
-        return points
+            exact = min(exact, Fraction(self.cap))
+        return rounded(exact * keep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,9 @@ def _by_cost(kind: int, share: Fraction, mean: Fraction) -> Rule:
 def _stable(benchmark: Benchmark, level: LevelBenchmark, policy: Policy) -> list[Rule]:
     base = benchmark.base_points
     assert base is not None  # a group without a weight is unstable
-    coefficient = Fraction(level.coefficient, SCALE)
+    # A coefficient by hospital comes with the case, as its factor.
+    by_hospital = policy.coefficient.kind in BY_HOSPITAL
+    coefficient = Fraction(1 if by_hospital else Fraction(level.coefficient, SCALE))
     rules = []
     if level.high_above is not None:
         rules.append(_high(benchmark, level, base, coefficient, policy))
@@ -138,7 +149,15 @@ def _stable(benchmark: Benchmark, level: LevelBenchmark, policy: Policy) -> list
         times = coefficient if policy.low.with_coefficient else Fraction(1)
         most = -1 if policy.low.with_coefficient else base
         rules.append(
-            Rule(_COLUMN[policy.low.cost], 0, last, LOW, slope=base * times / divisor, cap=most)
+            Rule(
+                _COLUMN[policy.low.cost],
+                0,
+                last,
+                LOW,
+                slope=base * times / divisor,
+                cap=most,
+                weighted=policy.low.with_coefficient,
+            )
         )
     mean = level.mean if policy.bands.mean == "level" else benchmark.region_mean
     if mean is not None:
@@ -173,11 +192,11 @@ def _high(
     # P·k·(r − T + factor), r = cost / mean
     full = base * coefficient
     offset = full * (policy.high.factor - benchmark.multiple)
-    return Rule(cost, first, ANY_COST, HIGH, slope=full / mean, offset=offset)
+    return Rule(cost, first, ANY_COST, HIGH, slope=full / mean, offset=offset, weighted=True)
 
 
 def _full(cost: int, first: int, kind: int, exact: Fraction) -> Rule:
-    return Rule(cost, first, ANY_COST, kind, fixed=rounded(exact), offset=exact)
+    return Rule(cost, first, ANY_COST, kind, fixed=rounded(exact), offset=exact, weighted=True)
 
 
 def _first_above(bound: Fraction) -> int:
@@ -205,10 +224,11 @@ def high_points(
     mean: Fraction,
     multiple: Fraction,
     factor: int = SCALE,
+    keep: Fraction = _WHOLE,
 ) -> int:
     """Points of an approved high case: P·k·(1 + x), x = (cost − unreasonable)/l − T, at least 0."""
     over = max(Fraction(cost - unreasonable) / mean - multiple, Fraction(0))
-    return p8(Fraction(base * coefficient * factor, SCALE**3) * (1 + over))
+    return p8(Fraction(base * coefficient * factor, SCALE**3) * (1 + over) * keep)
 
 
 def compile_rules(cells: Sequence[Sequence[Rule]], *, factors: bool = False) -> RuleTable:
@@ -226,13 +246,14 @@ def compile_rules(cells: Sequence[Sequence[Rule]], *, factors: bool = False) -> 
     bounds = np.zeros((int(start[-1]), BOUND_COLUMNS), np.int64)
     terms = np.zeros((int(start[-1]), TERM_COLUMNS), np.uint64)
     for row, rule in enumerate(rule for rules in cells for rule in rules):
-        bounds[row, [COST, LOWEST, HIGHEST, CLASS, FIXED, CAP]] = (
+        bounds[row, [COST, LOWEST, HIGHEST, CLASS, FIXED, CAP, WEIGHTED]] = (
             rule.cost,
             rule.lowest,
             rule.highest,
             rule.kind,
             -1 if factors else rule.fixed,
             rule.cap,
+            rule.weighted,
         )
         if rule.fixed < 0 or factors:
             terms[row] = _terms(rule, factors=factors)

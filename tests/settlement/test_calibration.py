@@ -340,3 +340,72 @@ def test_coefficients_recomputed_at_year_end(tmp_path: Path) -> None:
         "B 100.00000000",
     ]
     assert pq.read_table(run / "hospital_months.parquet").column("points").to_pylist()[0] == 50
+
+
+@pytest.mark.parametrize(
+    ("keys", "points"),
+    [
+        # region 2 000; A 1 000, B 3 000, both of level 1 with mean 2 000
+        ('kind = "hospital"', ["50.00000000", "50.00000000", "150.00000000", "150.00000000"]),
+        ('kind = "blend"', ["75.00000000", "75.00000000", "125.00000000", "125.00000000"]),
+        (
+            'kind = "blend"\nlevel_part = 0.8\ntcm_uplift = 0.1',
+            ["90.00000000", "99.00000000", "110.00000000", "110.00000000"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("past", [False, True])
+def test_coefficients_by_hospital(tmp_path: Path, keys: str, points: list[str], past: bool) -> None:
+    """Jinhua: hospital mean / region mean, or a part of level and hospital each."""
+    cases = [
+        case("a1", "A", "D1", 1000),
+        case("a2", "A", "D1", 1000, tcm_flag=True),
+        case("b1", "B", "D1", 3000),
+        case("b2", "B", "D1", 3000),
+    ]
+    region = tmp_path / "region"
+    region.mkdir()
+    write_csv(region / "hospitals.csv", ["hospital_id", "level"], [["A", 1], ["B", 1]])
+    write_csv(
+        region / "budget.csv",
+        ["pool", "line", "effective_month", "amount"],
+        [["employee", "fund_total", "2024-01", 1000]],
+    )
+    write_cases(region / "cases", cases)
+    if past:
+        rows = [row | {"settle_month": "2023-03"} for row in cases]
+        write_cases(region / "history", rows)
+        write_cases(
+            region / "cases", [row | {"total_cost": 2500, "fund_paid": 2000} for row in cases]
+        )
+    file = tmp_path / "policy.toml"
+    file.write_text(
+        f'extends = "guigang-points"\nid = "g"\n[high]\nenabled = false\n'
+        f"[low]\nenabled = false\n[coefficient]\n{keys}\n"
+    )
+    pack = write_pack(tmp_path / "pack", ONE)
+    rerun(region, load_scheme(pack), load_policy(file), tmp_path / "run", LocalRunner())
+    assert lines(tmp_path / "run" / "points", "points") == points
+
+
+def test_uplift_does_not_touch_low_and_unstable_cases(tmp_path: Path) -> None:
+    """Low: 100 × 100 / 820; unstable: 70 % of cost / M × 100, M = 4 300 / 6."""
+    run = settle(
+        tmp_path,
+        "guigang-points",
+        [
+            *(case(f"n{i}", "A", "D1", 1000, tcm_flag=True) for i in range(4)),
+            case("low", "A", "D1", 100, tcm_flag=True),
+            case("odd", "A", "D2", 200, tcm_flag=True),
+        ],
+        weights=[*ONE, ["BR29", "1", "", "0"]],
+        hospitals=[["A", 1]],
+        budget=[["employee", "fund_total", 1000]],
+        shares=[["employee", "01", 1]],
+        keys="[coefficient]\ntcm_uplift = 0.5\n",
+    )
+    assert lines(run / "points", "case_id class points")[3:] == [
+        "n3 normal 150.00000000",
+        "low low 12.19512195",
+        "odd unstable 19.53488372",
+    ]

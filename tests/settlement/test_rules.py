@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grouper.kernels.points import add_points, case_points, case_values
-from grouper.settlement.numbers import MAX_FEN, half_up
+from grouper.settlement.numbers import MAX_FEN, SCALE, half_up, rounded
 from grouper.settlement.rules import ANY_COST, Rule, compile_rules
 
 COSTS = st.integers(0, MAX_FEN)
@@ -29,34 +29,50 @@ def cells(draw: st.DrawFn) -> list[Rule]:
 @st.composite
 def rule(draw: st.DrawFn, low: int, high: int) -> Rule:
     source, kind = draw(st.integers(0, 1)), draw(st.integers(0, 6))
+    weighted = draw(st.booleans())
     if draw(st.booleans()):
-        return Rule(source, low, high, kind, fixed=draw(st.integers(0, 10**14)))
+        exact = Fraction(draw(st.integers(0, 10**20)), draw(st.integers(1, 10**8)))
+        return Rule(source, low, high, kind, fixed=rounded(exact), offset=exact, weighted=weighted)
     slope = Fraction(draw(st.integers(0, 10**20)), draw(st.integers(10**16, 10**35)))
     offset = Fraction(draw(st.integers(0, 10**13)), draw(st.integers(1, 10**9)))
     cap = draw(st.sampled_from([-1, 0, 10**10]))
-    return Rule(source, low, high, kind, slope=slope, offset=offset, cap=cap)
+    return Rule(source, low, high, kind, slope=slope, offset=offset, cap=cap, weighted=weighted)
 
 
-def twin(rules: list[Rule], total: int, compliant: int) -> tuple[int, int] | None:
+def twin(
+    rules: list[Rule], total: int, compliant: int, factor: int = SCALE
+) -> tuple[int, int] | None:
     for one in rules:
         cost = (total, compliant)[one.cost]
         if one.lowest <= cost <= one.highest:
-            points = one.points(cost)
+            points = one.points(cost, factor)
             return (points, one.kind) if points < 2**63 else None
     return None
 
 
-@given(st.lists(cells(), min_size=1, max_size=4), st.lists(st.tuples(COSTS, COSTS), max_size=20))
-def test_kernel_agrees_with_python(rules: list[list[Rule]], costs: list[tuple[int, int]]) -> None:
-    table = compile_rules(rules)
-    cell = np.array([i % len(rules) for i in range(len(costs))], np.int32)
-    total = np.array([c[0] for c in costs], np.int64)
-    compliant = np.array([c[1] for c in costs], np.int64)
-    points, kind = np.zeros(len(costs), np.int64), np.zeros(len(costs), np.int8)
-    bad = case_points(
-        cell, total, compliant, EMPTY, table.start, table.bounds, table.terms, points, kind
+@given(
+    st.lists(cells(), min_size=1, max_size=4),
+    st.lists(st.tuples(COSTS, COSTS, st.integers(0, 10**10)), max_size=20),
+    st.booleans(),
+)
+def test_kernel_agrees_with_python(
+    rules: list[list[Rule]], cases: list[tuple[int, int, int]], with_factors: bool
+) -> None:
+    table = compile_rules(rules, factors=with_factors)
+    cell = np.array([i % len(rules) for i in range(len(cases))], np.int32)
+    total, compliant, factors = (
+        np.array([case[column] for case in cases], np.int64) for column in range(3)
     )
-    expected = [twin(rules[c], *cost) for c, cost in zip(cell, costs, strict=True)]
+    if not with_factors or not cases:
+        factors = EMPTY
+    points, kind = np.zeros(len(cases), np.int64), np.zeros(len(cases), np.int8)
+    bad = case_points(
+        cell, total, compliant, factors, table.start, table.bounds, table.terms, points, kind
+    )
+    expected = [
+        twin(rules[c], case[0], case[1], case[2] if with_factors else SCALE)
+        for c, case in zip(cell, cases, strict=True)
+    ]
     if None in expected:
         assert bad == expected.index(None)
     else:
