@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from grouper.cases import CaseSource, Column, open_cases
-from grouper.errors import CaseTableError
+from grouper.cases.names import column_names
 from grouper.execution import Runner
 from grouper.grouping import columns_for
 from grouper.run.driver import Driver, Progress
@@ -84,7 +83,7 @@ def _open_sources(
 ) -> dict[str, CaseSource]:
     wanted: dict[str, Column] = {column.name: column for column in columns_for(scheme)}
     wanted |= {column.name: column for column in intake_columns(policy)}
-    names = _column_names(region)
+    names = column_names(region)
     sources = {}
     for folder in ("cases", "history"):
         if folder == "cases" or (region / folder).is_dir():
@@ -96,23 +95,3 @@ def _open_sources(
                 names=names,
             )
     return sources
-
-
-def _column_names(region: Path) -> dict[str, str]:
-    """Our column names to the table's, from columns.toml where it is present."""
-    path = region / "columns.toml"
-    if not path.is_file():
-        return {}
-    try:
-        names = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
-        raise CaseTableError(
-            f"this is not TOML: {cause}", file=path.name, hint='write ours = "theirs"'
-        ) from cause
-    names = names.get("columns", names)
-    for ours, theirs in names.items():
-        if not isinstance(theirs, str):
-            raise CaseTableError(
-                f"'{ours}' is not mapped to a name", file=path.name, hint='write ours = "theirs"'
-            )
-    return dict(names)
