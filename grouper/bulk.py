@@ -39,10 +39,11 @@ _WRITTEN = pa.schema([(f.name, f.type if f.name == "case_id" else _TEXT) for f i
 
 
 class _Unknown(NamedTuple):
-    """How many codes of a part the scheme does not know."""
+    """How many codes of a part no pack knows, and how many cases no pack is valid for."""
 
     dx: int
     px: int
+    undated: int
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _group_part(shared: _Grouping, part: Part) -> _Unknown:
     So the input is read once, though only its end tells which ids stand more than once.
     """
     ids = HashedIds()
-    dx = px = 0
+    dx = px = undated = 0
     path = str(_answers_file(shared.work, part.number))
     with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, _ANSWERS) as writer:
         for batch in read_part(shared.source, part):
@@ -66,8 +67,9 @@ def _group_part(shared: _Grouping, part: Part) -> _Unknown:
             ids.add(grouped.case_id)
             writer.write_batch(_answers(grouped))
             dx, px = dx + grouped.unknown_dx, px + grouped.unknown_px
+            undated += grouped.undated
     ids.save(shared.work, part.number)
-    return _Unknown(dx, px)
+    return _Unknown(dx, px, undated)
 
 
 def _answers(grouped: GroupedBatch) -> pa.RecordBatch:
@@ -135,7 +137,7 @@ def group_files(
             stands there is replaced in one step, after the whole input has been grouped.
 
     Returns:
-        Number of cases by status, and of unknown codes.
+        Number of cases by status, of unknown codes, and of cases for which no pack is valid.
 
     Raises:
         OutputError: `out` cannot be written, or is a folder that holds something else.
@@ -147,7 +149,7 @@ def group_files(
     counts: Counter[str] = Counter(dict.fromkeys(STATUS, 0))
     try:
         for unknown in runner.map(_group_part, _Grouping(source, scheme, str(work)), source.parts):
-            counts.update(unknown_dx=unknown.dx, unknown_px=unknown.px)
+            counts.update(unknown_dx=unknown.dx, unknown_px=unknown.px, undated=unknown.undated)
         numbers = [part.number for part in source.parts]
         duplicates = duplicates_among(numbers, runner, work)
         target = work / "out.parquet" if as_file else work / "out"

@@ -85,11 +85,16 @@ def group(
     """Group cases: MDC, ADRG and DRG of each (病例分组)."""
     from grouper.bulk import group_files
     from grouper.cases import open_cases
-    from grouper.grouping import columns_for
+    from grouper.grouping import columns_for, required_for
     from grouper.scheme import load_scheme
 
     loaded = load_scheme(scheme, edition=edition)
-    source = open_cases(cases, wanted=columns_for(loaded), encoding=check_encoding(encoding))
+    source = open_cases(
+        cases,
+        wanted=columns_for(loaded),
+        required=required_for(loaded),
+        encoding=check_encoding(encoding),
+    )
     for name in source.absent:
         note(f"no column {name}: it counts as null")
     with running(workers, ray) as runner, progress_bar("grouping", source.rows) as advance:
@@ -104,6 +109,8 @@ def group(
             f"codes that {loaded.id} does not know: {counts['unknown_dx']:,} of diagnoses,"
             f" {counts['unknown_px']:,} of procedures"
         )
+    if counts.get("undated"):
+        note(f"{counts['undated']:,} cases were discharged on days without a valid pack")
     typer.echo(f"written to {out}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,6 +65,10 @@ def explain(
     discharge: Annotated[int | None, typer.Option(help="Way of discharge.")] = None,
     dept: Annotated[str | None, typer.Option(help="Department of discharge.")] = None,
     icu_hours: Annotated[int | None, typer.Option(help="Hours in intensive care.")] = None,
+    discharge_date: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Day of discharge, where PACK is a registry."),
+    ] = None,
     attribute: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=N", help="A column that the scheme declares."),
@@ -83,7 +88,7 @@ def explain(
     json: JsonOption = False,
 ) -> None:
     """Say why a case falls into its group: rules met and not met, MCC and CC (分组解释)."""
-    from grouper.explain import Explainer
+    from grouper.explain import explainer_of
     from grouper.scheme import load_scheme
 
     if (cases is None) == (dx is None):
@@ -97,13 +102,15 @@ def explain(
         }  # fmt: skip
         codes = {"dx": _split(dx), "px": _split(px)}
         further = _attributes(attribute or [], loaded)
-        found = [{"case_id": "case", **codes, "dept": dept, **numbers, **further}]
+        day = discharge_date.date() if discharge_date else None
+        texts = {"case_id": "case", "dept": dept, "discharge_date": day}
+        found = [{**texts, **codes, **numbers, **further}]
     else:
         found = _of_table(loaded, cases, set(case_id or ()), limit)
-    explainer = Explainer(loaded)
+    explainer = explainer_of(loaded)
     told = 0
     for case in found:
-        explanation = explainer.explain(case, nearby=nearby)
+        explanation = explainer(case).explain(case, nearby=nearby)
         if told and not json:
             print_lines([""])
         _tell(explanation, json)
@@ -135,9 +142,9 @@ def _of_table(
     scheme: Scheme, path: Path, wanted: set[str], limit: int
 ) -> Iterator[dict[str, object]]:
     from grouper.cases import open_cases, read_part
-    from grouper.grouping import columns_for
+    from grouper.grouping import columns_for, required_for
 
-    source = open_cases(path, wanted=columns_for(scheme))
+    source = open_cases(path, wanted=columns_for(scheme), required=required_for(scheme))
     for part in source.parts:
         for batch in read_part(source, part):
             ids = batch.column("case_id").to_pylist()
@@ -242,10 +249,46 @@ def show(
 
 
 @scheme_app.command("list")
-def list_builtin() -> None:
-    """List the schemes that come with the package (内置方案)."""
+def list_packs(
+    registry: Annotated[
+        Path | None,
+        typer.Argument(metavar="[REGISTRY]", help="A folder of packs; the built-in ones if none."),
+    ] = None,
+) -> None:
+    """List the schemes that come with the package, or those of a registry (方案目录)."""
     from grouper.scheme import builtin_names, load_scheme
+    from grouper.scheme.registry import read_registry
 
-    for name in builtin_names():
-        found = load_scheme(name)
-        typer.echo(f"{name}  {len(found.drgs)} DRGs  {found.title}")
+    if registry is None:
+        for name in builtin_names():
+            found = load_scheme(name)
+            typer.echo(f"{name}  {len(found.drgs)} DRGs  {found.title}")
+        return
+    entries = read_registry(registry)
+    if not entries:
+        raise GrouperError(f"{registry} holds no pack", hint="a registry is a folder of packs")
+    for entry in entries:
+        known = entry.identity
+        typer.echo(
+            f"{entry.folder.name}  {known.id}  {known.valid_from or '…'} to"
+            f" {known.valid_to or '…'}  {known.title}".rstrip()
+        )
+
+
+@scheme_app.command()
+def build(
+    pack: PackArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="PACK", help="Folder to write.")],
+) -> None:
+    """Write the full pack that an overlay amounts to (方案合成)."""
+    from grouper.scheme import pack_folder
+    from grouper.scheme.layers import read_layers
+    from grouper.scheme.pack import join, parse_layers
+    from grouper.scheme.write import table_rows, write_pack
+
+    layers = read_layers(pack_folder(pack))
+    read = parse_layers(layers)
+    identity, tables = join(layers)
+    write_pack(out, identity, table_rows(tables))
+    drgs = {drg.code for _, _, drg in read.drg_rows()}
+    typer.echo(f"{read.id}: {len(drgs)} DRGs from {len(layers)} packs, written to {out}")

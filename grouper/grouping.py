@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -10,7 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grouper.cases import Column, check_columns, wanted_for_grouping
+from grouper.cases import (
+    COLUMNS,
+    GROUPING_REQUIRED,
+    Column,
+    check_columns,
+    wanted_for_grouping,
+)
 from grouper.codelists import build_index, read_codes, text_buffers
 from grouper.kernels.arrays import readonly
 from grouper.kernels.codes import CodeIndex
@@ -43,6 +51,8 @@ class GroupedBatch:
         severity: int8[n], 0 none, 1 CC, 2 MCC.
         reason: int8[n], 0 where the case is valid, else a position in `REASON`.
         unknown_dx, unknown_px: how many codes the pack knows nowhere.
+        undated: how many cases were discharged on a day for which no pack of a registry is valid,
+            or on an unknown day; they are ungrouped.
     """
 
     scheme: Scheme = field(repr=False)
@@ -52,6 +62,7 @@ class GroupedBatch:
     reason: npt.NDArray[np.int8] = field(repr=False)
     unknown_dx: int
     unknown_px: int
+    undated: int = 0
 
     def mark_duplicates(self, duplicates: UInt64Array) -> None:
         """Make every case invalid whose id is among these (`duplicates.find_duplicates`)."""
@@ -178,7 +189,13 @@ def _texts(scheme: Scheme) -> _Answers:
 
 def columns_for(scheme: Scheme) -> tuple[Column, ...]:
     """The case columns that grouping by this scheme reads."""
-    return wanted_for_grouping(scheme.compiled.numbers, scheme.attributes)
+    wanted = wanted_for_grouping(scheme.compiled.numbers, scheme.attributes)
+    return (*wanted, COLUMNS["discharge_date"]) if scheme.dated else wanted
+
+
+def required_for(scheme: Scheme) -> tuple[str, ...]:
+    """Names of the columns without which nothing can be grouped."""
+    return (*GROUPING_REQUIRED, "discharge_date") if scheme.dated else GROUPING_REQUIRED
 
 
 def group_batch(
@@ -195,6 +212,8 @@ def group_batch(
     Returns:
         One result per case, in the same order.
     """
+    if scheme.dated:
+        return _group_by_day(batch, scheme, duplicates)
     loaded = _load(scheme)
     compiled = scheme.compiled
     rows = batch.num_rows
@@ -219,6 +238,47 @@ def group_batch(
     severity = np.empty(rows, np.int8)
     group_cases(loaded.arrays, cases, reason, outcome, severity)
     grouped = GroupedBatch(scheme, case_id, outcome, severity, reason, dx.unknown, px.unknown)
+    if duplicates is not None:
+        grouped.mark_duplicates(duplicates)
+    return grouped
+
+
+_DAY_ONE: Final = date(1970, 1, 1).toordinal()
+
+
+def _group_by_day(
+    batch: pa.RecordBatch, scheme: Scheme, duplicates: UInt64Array | None
+) -> GroupedBatch:
+    """Group each case by the scheme that is valid on the day of its discharge."""
+    rows = batch.num_rows
+    days = np.full(rows, -(2**31), np.int64)
+    column = _column(batch, "discharge_date")
+    if column is not None:
+        days[:] = pc.fill_null(column.cast(pa.int32()), -(2**31)).to_numpy(zero_copy_only=False)
+    outcome, severity = np.zeros(rows, np.int32), np.zeros(rows, np.int8)
+    reason = np.zeros(rows, np.int8)
+    undated = np.ones(rows, np.bool_)
+    unknown_dx = unknown_px = 0
+    # The answers of the schemes stand one after the other; number 0 is none in each of them.
+    before = 0
+    for member in scheme.dated:
+        first = (member.valid_from or date.min).toordinal() - _DAY_ONE
+        last = (member.valid_to or date.max).toordinal() - _DAY_ONE
+        valid = (days >= first) & (days <= last)
+        found = group_batch(batch.filter(pa.array(valid)), member)
+        outcome[valid] = np.where(found.outcome == NO_ANSWER, NO_ANSWER, found.outcome + before)
+        severity[valid], reason[valid] = found.severity, found.reason
+        undated &= ~valid
+        unknown_dx, unknown_px = unknown_dx + found.unknown_dx, unknown_px + found.unknown_px
+        before += len(member.compiled.outcomes) - 1
+    if undated.any():
+        # No scheme answers for them; whether they are valid, and how severe, the latest one says.
+        found = group_batch(batch.filter(pa.array(undated)), scheme.dated[-1])
+        severity[undated], reason[undated] = found.severity, found.reason
+    case_id = batch.column("case_id")
+    grouped = GroupedBatch(
+        scheme, case_id, outcome, severity, reason, unknown_dx, unknown_px, int(undated.sum())
+    )
     if duplicates is not None:
         grouped.mark_duplicates(duplicates)
     return grouped
@@ -297,9 +357,20 @@ def group(table: pa.Table | pa.RecordBatch, scheme: Scheme) -> pa.Table:
     >>> group(cases, load_scheme("chs-core")).column("adrg").to_pylist()
     ['GD2']
     """
+    return group_counted(table, scheme)[0]
+
+
+def group_counted(
+    table: pa.Table | pa.RecordBatch, scheme: Scheme
+) -> tuple[pa.Table, dict[str, int]]:
+    """As `group`; beside the table how many cases have each status, and how many codes are unknown.
+
+    Raises:
+        CaseTableError: a needed column is missing, or a known one has the wrong type.
+    """
     if isinstance(table, pa.RecordBatch):
         table = pa.Table.from_batches([table])
-    present = check_columns(table.schema, columns_for(scheme))
+    present = check_columns(table.schema, columns_for(scheme), required=required_for(scheme))
     table = table.select(list(present)).combine_chunks()
     batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
     ids = pa.concat_arrays([_plain(b.column("case_id")) for b in batches])
@@ -307,5 +378,10 @@ def group(table: pa.Table | pa.RecordBatch, scheme: Scheme) -> pa.Table:
     repeated = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
     pairs = np.stack(id_hashes(repeated), axis=1)
     duplicates = np.ascontiguousarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
-    results = [group_batch(batch, scheme, duplicates).table() for batch in batches]
-    return pa.Table.from_batches(results).cast(RESULT_SCHEMA)
+    counts: Counter[str] = Counter()
+    results = []
+    for batch in batches:
+        grouped = group_batch(batch, scheme, duplicates)
+        counts.update(grouped.counts())
+        results.append(grouped.table())
+    return pa.Table.from_batches(results).cast(RESULT_SCHEMA), dict(counts)

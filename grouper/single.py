@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from grouper.errors import PackError
 from grouper.grouping import AMBIGUOUS, GROUPED, INVALID, REASON, SEVERITY, STATUS, UNGROUPED
 from grouper.kernels.layout import (
     BLANK,
@@ -87,11 +88,20 @@ class _Codes:
 
 
 class SingleGrouper:
-    """Groups cases one by one; made once for a scheme, and then shared by threads."""
+    """Groups cases one by one; made once for a scheme, and then shared by threads.
+
+    Raises:
+        PackError: the scheme is a registry.
+    """
 
     def __init__(self, scheme: Scheme) -> None:
         compiled = scheme.compiled
         self.scheme = scheme
+        if scheme.dated:
+            raise PackError(
+                f"{scheme.source} is a registry, and cases are grouped here by one scheme",
+                hint=f"name one of its packs, such as {scheme.dated[-1].source}",
+            )
         self._dx, self._px = _Codes(compiled.dx), _Codes(compiled.px)
         self._exclusion: list[int] = compiled.exclusion.tolist()
         self._complication = [(c >> 16, c & 0xFFFF) for c in compiled.complication.tolist()]

@@ -12,7 +12,7 @@ from grouper.explain.model import (
     TestTrace,
     Walk,
 )
-from grouper.explain.walk import Explainer, explain_case
+from grouper.explain.walk import Explainer, explain_case, explainer_of
 
 __all__ = [
     "Change",
@@ -27,4 +27,5 @@ __all__ = [
     "TestTrace",
     "Walk",
     "explain_case",
+    "explainer_of",
 ]

@@ -12,7 +12,8 @@ from grouper.explain.model import Change, RunnerUp
 from grouper.scheme import rules
 
 if TYPE_CHECKING:
-    from grouper.explain.walk import Answer, Facts
+    from grouper.explain.facts import Facts
+    from grouper.explain.walk import Answer
     from grouper.scheme.model import Adrg, Drg
 
 

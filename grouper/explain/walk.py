@@ -6,10 +6,12 @@ and keeps what it saw. It is quick enough for samples of thousands.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from numbers import Integral
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import NamedTuple
 
+from grouper.errors import PackError
+from grouper.explain.facts import Facts
 from grouper.explain.model import (
     CodeChange,
     CodeNote,
@@ -18,7 +20,6 @@ from grouper.explain.model import (
     NodeTrace,
     Result,
     RunnerUp,
-    TestTrace,
     Walk,
 )
 from grouper.explain.nearby import runners_up
@@ -27,7 +28,6 @@ from grouper.scheme.codes import PREFIX_MARK, CodeMap, code_map
 from grouper.scheme.compile import compile_pack
 from grouper.scheme.editions import DROP, applied, known_codes, translated
 from grouper.scheme.model import Adrg, Drg, Mdc
-from grouper.scheme.rules import Rule, compares
 
 NOTHING: frozenset[str] = frozenset()
 _BLANKS = " \t\n\v\f\r\u3000"
@@ -39,121 +39,6 @@ class Answer(NamedTuple):
     mdc: Mdc
     adrg: Adrg
     drg: Drg
-
-
-class Facts:
-    """What the rules may ask of one case."""
-
-    def __init__(
-        self, explainer: Explainer, case: Mapping[str, object], dx: Sequence[str], px: Sequence[str]
-    ) -> None:
-        self.explainer = explainer
-        self.case = case
-        self.dx = dx
-        self.px = px
-        self.exclusion = (explainer.exclusions.best(dx[0]) or "") if dx else ""
-
-    def with_procedures(self, px: Sequence[str]) -> Facts:
-        """The same case with other procedures."""
-        return Facts(self.explainer, self.case, self.dx, px)
-
-    def listed(self, name: str) -> Sequence[str]:
-        """The codes of `pdx`, `any_dx` …"""
-        codes = self.dx if name.endswith("dx") else self.px
-        if name.startswith("any"):
-            return codes
-        return codes[1:] if name.startswith("other") else codes[:1]
-
-    def in_set(self, codes: str, name: str) -> tuple[str, ...]:
-        """The codes of a list that lie in a set, repeats kept."""
-        sets = self.explainer.sets_of
-        return tuple(code for code in self.listed(codes) if name in sets(code))
-
-    def complications(self, level: str) -> list[tuple[str, str, bool]]:
-        """Other diagnoses of a level: code, its exclusion list, whether it is excluded."""
-        table = self.explainer.severity[level]
-        found = []
-        for code in self.dx[1:]:
-            exclusion = table.best(code) if code else None
-            if exclusion is not None:
-                found.append((code, exclusion, bool(exclusion) and exclusion == self.exclusion))
-        return found
-
-    def number(self, name: str) -> int | None:
-        """The value of an integer column."""
-        value = self.case.get(name)
-        return int(value) if isinstance(value, Integral) else None
-
-    def text(self, name: str) -> str | None:
-        """The value of a text column."""
-        value = self.case.get(name)
-        return value if isinstance(value, str) else None
-
-    def test(self, atom: rules.Atom) -> TestTrace:
-        """One condition and what it met."""
-        rule = str(atom)
-        match atom:
-            case rules.Constant(value):
-                return TestTrace(rule, value)
-            case rules.Severity(level):
-                found = self.complications(level.upper())
-                codes = tuple(code for code, _, excluded in found if not excluded)
-                return TestTrace(rule, bool(codes), codes)
-            case rules.InSet(listed, name):
-                codes = self.in_set(listed, name)
-                return TestTrace(rule, bool(codes), codes)
-            case rules.Count(listed, name, comparison, value):
-                codes = self.in_set(listed, name)
-                return TestTrace(rule, compares(len(codes), comparison, value), codes, len(codes))
-            case rules.Sites(family, comparison, value):
-                on = [(c, self.explainer.sites[family].best(c)) for c in self.dx if c]
-                sites = {site for _, site in on if site is not None}
-                codes = tuple(code for code, site in on if site is not None)
-                return TestTrace(rule, compares(len(sites), comparison, value), codes, len(sites))
-            case rules.Compare(name, comparison, value):
-                number = self.number(name)
-                return TestTrace(rule, compares(number, comparison, value), value=number)
-            case rules.Discharge(values):
-                number = self.number("discharge")
-                return TestTrace(rule, number in values, value=number)
-            case rules.Dept(name):
-                text = self.text("dept")
-                return TestTrace(rule, text == name, text=text)
-
-    def judge(self, rule: Rule) -> tuple[bool, tuple[TestTrace, ...]]:
-        """Whether a rule holds, and the conditions that make it so."""
-        match rule:
-            case rules.Not(term):
-                holds, tests = self.judge(term)
-                return not holds, tests
-            case rules.And(terms) | rules.Or(terms):
-                judged = [self.judge(term) for term in terms]
-                every = isinstance(rule, rules.And)
-                results = [holds for holds, _ in judged]
-                holds = all(results) if every else any(results)
-                if holds is every:
-                    return holds, tuple(t for _, tests in judged for t in tests)
-                return holds, tuple(t for own, tests in judged if own is holds for t in tests)
-            case _:
-                test = self.test(rule)
-                return test.holds, (test,)
-
-    def holds(self, rule: Rule) -> bool:
-        """Whether a rule holds."""
-        match rule:
-            case rules.Not(term):
-                return not self.holds(term)
-            case rules.And(terms):
-                return all(self.holds(term) for term in terms)
-            case rules.Or(terms):
-                return any(self.holds(term) for term in terms)
-            case rules.Constant(value):
-                return value
-            case rules.InSet(listed, name):
-                sets = self.explainer.sets_of
-                return any(name in sets(code) for code in self.listed(listed))
-            case _:
-                return self.test(rule).holds
 
 
 class Explainer:
@@ -288,6 +173,29 @@ class Explainer:
         return Result(case_id, "grouped", mdc, answer.adrg.code, drg, severity)
 
 
+def explainer_of(scheme: Scheme) -> Callable[[Mapping[str, object]], Explainer]:
+    """Who explains a case: of a registry, the scheme valid on the day of its discharge.
+
+    Raises:
+        PackError: (on a call) no scheme of the registry is valid on that day.
+    """
+    made: dict[str, Explainer] = {}
+
+    def choose(case: Mapping[str, object]) -> Explainer:
+        day = case.get("discharge_date")
+        member = scheme.on(day if isinstance(day, date) else None)
+        if member is None:
+            raise PackError(
+                f"no pack of {scheme.id} is valid on the day of discharge ({day or 'unknown'})",
+                hint="the packs' valid_from and valid_to stand in their scheme.toml",
+            )
+        if member.digest not in made:
+            made[member.digest] = Explainer(member)
+        return made[member.digest]
+
+    return choose
+
+
 def explain_case(
     case: Mapping[str, object], scheme: Scheme, *, nearby: bool = False
 ) -> Explanation:
@@ -298,7 +206,7 @@ def explain_case(
     >>> explain_case(case, load_scheme("chs-core")).result.adrg
     'GD2'
     """
-    return Explainer(scheme).explain(case, nearby=nearby)
+    return explainer_of(scheme)(case).explain(case, nearby=nearby)
 
 
 def _codes(values: object) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ import hashlib
 import os
 import pickle
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from grouper.scheme.compile import Compiled, compile_pack
 from grouper.scheme.editions import check_edition, edition_digest, with_edition
 from grouper.scheme.layers import digest_of, pack_folder, read_layers
 from grouper.scheme.pack import Pack, Weight, parse_layers, read_pack
+from grouper.scheme.registry import is_registry, read_registry
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Scheme:
         names: name of each MDC, ADRG and DRG by code.
         compiled: flat arrays for the kernel.
         edition: edition of the cases' codes (`editions`); empty where they stand as they are.
+        dated: of a registry, its schemes by their time of validity; empty for a single scheme.
+            `compiled` then holds the answers of all of them, and nothing to group by.
     """
 
     id: str
@@ -49,6 +52,18 @@ class Scheme:
     names: Mapping[str, str]
     compiled: Compiled
     edition: str = ""
+    dated: tuple[Scheme, ...] = ()
+
+    def on(self, day: date | None) -> Scheme | None:
+        """The scheme that groups a case discharged on a day; None where none is valid."""
+        if not self.dated:
+            return self
+        if day is None:
+            return None
+        for member in self.dated:
+            if (member.valid_from or date.min) <= day <= (member.valid_to or date.max):
+                return member
+        return None
 
     @functools.cached_property
     def drgs(self) -> tuple[str, ...]:
@@ -64,6 +79,11 @@ class Scheme:
     @functools.cached_property
     def pack(self) -> Pack:
         """The pack itself, read again from its folder (explanations, browsing, synthesis)."""
+        if self.dated:
+            raise PackError(
+                f"{self.source} holds {len(self.dated)} packs, and this works with one",
+                hint=f"name one of them, such as {self.dated[-1].source}",
+            )
         pack = read_pack(Path(self.source))
         if edition_digest(pack.digest, self.edition) != self.digest:
             raise PackError(
@@ -81,7 +101,8 @@ def load_scheme(name: str | Path, *, edition: str = "") -> Scheme:
     """Load a scheme pack, compiled; the compiled form is kept in the cache folder.
 
     Args:
-        name: folder of a pack, or the name of a built-in one.
+        name: folder of a pack, the name of a built-in one, or a registry (a folder of packs that
+            are valid one after the other).
         edition: `clinical` where the cases are coded so and the pack's maps are to be applied.
 
     Raises:
@@ -92,6 +113,9 @@ def load_scheme(name: str | Path, *, edition: str = "") -> Scheme:
     """
     folder = pack_folder(name)
     edition = check_edition(edition)
+    if is_registry(folder):
+        members = [load_scheme(e.folder, edition=edition) for e in read_registry(folder)]
+        return by_date(members, folder)
     layers = read_layers(folder)
     digest = edition_digest(digest_of(layers), edition)
     stamp = hashlib.sha256((_engine_digest() + digest).encode()).hexdigest()
@@ -101,6 +125,37 @@ def load_scheme(name: str | Path, *, edition: str = "") -> Scheme:
     scheme = from_pack(parse_layers(layers), edition=edition)
     _write_cache(stamp, scheme)
     return scheme
+
+
+def by_date(members: Sequence[Scheme], folder: Path) -> Scheme:
+    """The schemes of a registry as one, which groups a case by the day of its discharge."""
+    latest = members[-1]
+    outcomes = [members[0].compiled.outcomes[0]]
+    names: dict[str, str] = {}
+    weights: dict[str, Weight] = {}
+    attributes: dict[str, str] = {}
+    digest = hashlib.sha256()
+    for member in members:
+        outcomes.extend(member.compiled.outcomes[1:])
+        names.update(member.names)
+        weights.update(member.weights)
+        attributes.update(member.attributes)
+        digest.update(f"{member.valid_from}\0{member.valid_to}\0{member.digest}\0".encode())
+    numbers = dict.fromkeys(n for member in members for n in member.compiled.numbers)
+    return Scheme(
+        id=folder.resolve().name,
+        title=latest.title,
+        digest=digest.hexdigest(),
+        source=str(folder),
+        valid_from=members[0].valid_from,
+        valid_to=latest.valid_to,
+        attributes=attributes,
+        weights=weights,
+        names=names,
+        compiled=replace(latest.compiled, outcomes=tuple(outcomes), numbers=tuple(numbers)),
+        edition=latest.edition,
+        dated=tuple(members),
+    )
 
 
 def from_pack(pack: Pack, *, edition: str = "") -> Scheme:
