@@ -5,30 +5,24 @@ Its own work per part is small and constant; everything per case happens in the 
 
 from __future__ import annotations
 
-import json
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from grouper import __version__
-from grouper.cases import CaseSource
-from grouper.duplicates import find_duplicates
-from grouper.errors import CaseTableError, PolicyError, RunError
-from grouper.execution import Runner
+from grouper.errors import CaseTableError
 from grouper.grouping import id_hashes
-from grouper.run import people, stages, values
-from grouper.run.folder import LOG, Manifest, finish
+from grouper.run import stages, values
+from grouper.run.beside import SideSums
+from grouper.run.context import Context
+from grouper.run.folder import finish
+from grouper.run.population import People
 from grouper.run.publish import Outcome, close_accounts, publish
-from grouper.run.work import WORK
-from grouper.scheme import Scheme
+from grouper.run.tally import Grouped, Written, by_place, reasons_of, with_factors
 from grouper.settlement.benchmarks import (
     Benchmarks,
     PublishedWeight,
@@ -47,123 +41,60 @@ from grouper.settlement.intake import (
     make_plan,
 )
 from grouper.settlement.months import (
-    MONTHS,
     Account,
     AccountKey,
     MonthValue,
     point_values,
     settle_months,
 )
-from grouper.settlement.numbers import SCALE, half_up, p8
+from grouper.settlement.numbers import p8
 from grouper.settlement.perdiem import PerDiemMonths, settle_per_diem
-from grouper.settlement.policy import BY_HOSPITAL, Policy
+from grouper.settlement.policy import BY_HOSPITAL
 from grouper.settlement.prices import make_price_list
-from grouper.settlement.region import LEVELS, Region
 from grouper.settlement.reviews import Decided, ReviewedCase, decide
-from grouper.settlement.routes import CODE, ROUTES
+from grouper.settlement.routes import ROUTES
 from grouper.settlement.rules import CLASSES, Rule, cell_rules, compile_rules, price_rules
 from grouper.settlement.statistics import (
-    CellTotals,
-    Population,
-    Sums,
-    SumTable,
     SumTotal,
     cell_count,
-    population,
 )
 
-Progress = Callable[[str, int, int], None]
-"""Called with the stage, the parts done and the parts in all."""
-
-HISTORY_YEARS = 3
-"""Weights are made of at most so many years (Art. 10)."""
-
 _STAY_BUCKETS = 16
-
-
-@dataclass
-class Grouped:
-    """Everything the group stage learnt, over all parts."""
-
-    cells: SumTotal
-    books: dict[int, Account] = field(default_factory=dict)
-    per_diem: dict[int, Account] = field(default_factory=dict)
-    cases: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    cost: Counter[str] = field(default_factory=Counter)
-    reviewed: list[ReviewedCase] = field(default_factory=list)
-
-    def add(self, part: stages.GroupResult) -> None:
-        """Add a part."""
-        self.cells.add(part.cells)
-        self.cases += part.cases
-        self.counts.update(part.counts)
-        self.cost.update(part.cost)
-        self.reviewed += part.reviewed
-        for books, sums in ((self.books, part.books), (self.per_diem, part.per_diem)):
-            if sums is not None:
-                rows = zip(sums.accounts.tolist(), sums.sums.tolist(), strict=True)
-                for account, row in rows:
-                    books.setdefault(account, Account()).add(Account(*row))
 
 
 class Driver:
     """One run from its first to its last stage."""
 
-    def __init__(
-        self,
-        region: Region,
-        scheme: Scheme,
-        policy: Policy,
-        sources: Mapping[str, CaseSource],
-        out: Path,
-        runner: Runner,
-        progress: Progress | None,
-        identity: str,
-        inputs: Mapping[str, str],
-    ) -> None:
-        self.region = region
-        self.scheme = scheme
-        self.policy = policy
-        self.sources = sources
-        self.out = out
-        self.runner = runner
-        self.progress = progress
-        self.numbers = tuple(part.number for part in sources["cases"].parts)
-        self.hospitals: dict[int, people.HospitalSums] = {}
-        self.codes: tuple[str, ...] = scheme.drgs
-        self.published: Mapping[str, PublishedWeight] = scheme.weights
-        self.manifest = Manifest(
-            run=identity,
-            engine=__version__,
-            scheme={"id": scheme.id, "digest": scheme.digest},
-            policy={
-                "id": policy.id,
-                "digest": policy.digest,
-                "keys": json.loads(policy.canonical()),
-            },
-            year=0,
-            inputs=dict(inputs),
-        )
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.region = context.region
+        self.policy = context.policy
+        self.out = context.out
+        self.runner = context.runner
+        self.manifest = context.manifest
+        self.numbers = context.numbers
+        self.codes: tuple[str, ...] = context.scheme.drgs
+        self.published: Mapping[str, PublishedWeight] = context.scheme.weights
+        self.people = People(context)
 
-    def execute(self) -> Manifest:
+    def execute(self) -> None:
         """Run all stages and write the manifest."""
         survey = self._survey()
         accounts = make_accounts(self.region, self.policy, self.manifest.year, survey.cities)
         plan = make_plan(self.region, self.policy, accounts)
-        duplicates = self._duplicates(self.sources["cases"])
+        duplicates = self.context.duplicates(self.context.sources["cases"])
         if self.policy.groups.by == "dip":
             plan = replace(plan, catalogue=self._catalogue(plan, duplicates))
         if self.policy.price.table:
             prices = make_price_list(self.region, self.policy.price, self.codes)
             plan = replace(plan, prices=prices)
         grouped = self._group(survey, plan, duplicates)
-        statistics = self._population(grouped, plan)
+        statistics = self.people.population(self.codes, grouped.cells, grouped.cases, plan)
         benchmarks = make_benchmarks(self.codes, self.published, statistics, self.policy)
         self.manifest.warnings += benchmarks.warnings
         halved = self._halved(plan)
         pricing, cells = self._pricing(benchmarks, plan, halved)
-        reviewed = _with_factors(grouped.reviewed, halved, pricing)
+        reviewed = with_factors(grouped.reviewed, halved, pricing)
         decided = self._decide(benchmarks, cells, accounts, reviewed)
         self.manifest.warnings += decided.warnings
         paid, simulated, daily = self._points(pricing, grouped, accounts)
@@ -183,26 +114,15 @@ class Driver:
         self._check_all(close_accounts(self.out, made, outcome, grouped, written, self.numbers))
         self.manifest.warnings.sort()
         finish(self.out, self.manifest)
-        return self.manifest
 
     # -- stages ---------------------------------------------------------------------------------
 
-    def _each(self, stage: str, results: Iterable[Any], total: int) -> Iterator[Any]:
-        started = time.time()
-        for done, result in enumerate(results, 1):
-            yield result
-            if self.progress:
-                self.progress(stage, done, total)
-        line = {"stage": stage, "parts": total, "seconds": round(time.time() - started, 3)}
-        with (self.out / LOG).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
-
     def _survey(self) -> stages.Survey:
-        source = self.sources["cases"]
+        source = self.context.sources["cases"]
         parts = self.runner.map(stages.survey_task, stages.SurveyShared(source), source.parts)
         whole = stages.Survey(0, Counter(), set())
         cases = 0
-        for part in self._each("survey", parts, len(source.parts)):
+        for part in self.context.each("survey", parts, len(source.parts)):
             cases += part.cases
             whole.years.update(part.years)
             whole.cities.update(part.cities)
@@ -228,22 +148,17 @@ class Driver:
                 self.manifest.warnings.append(f"absent_column: no column {name}")
         return stages.Survey(cases, whole.years, whole.cities)
 
-    def _duplicates(self, source: CaseSource) -> stages.UInt64s:
-        work = self.out / WORK / "ids"
-        work.mkdir(exist_ok=True)
-        return find_duplicates(source, self.runner, work)
-
     def _catalogue(self, plan: IntakePlan, duplicates: stages.UInt64s) -> Catalogue:
-        source = self._people_source()
+        source = self.people.source
         past = source is not None
         if source is None:
-            source = self.sources["cases"]
+            source = self.context.sources["cases"]
         else:
-            duplicates = self._duplicates(source)
-        shared = stages.CatalogueShared(source, self.scheme, duplicates, plan, past)
+            duplicates = self.context.duplicates(source)
+        shared = stages.CatalogueShared(source, self.context.scheme, duplicates, plan, past)
         counts: Counter[str] = Counter()
         results = self.runner.map(stages.catalogue_task, shared, source.parts)
-        for part in self._each("catalogue", results, len(source.parts)):
+        for part in self.context.each("catalogue", results, len(source.parts)):
             counts += part
         catalogue = make_catalogue(counts, self.policy.groups)
         self.codes, self.published = catalogue.codes, {}
@@ -253,13 +168,13 @@ class Driver:
     def _group(
         self, survey: stages.Survey, plan: IntakePlan, duplicates: stages.UInt64s
     ) -> Grouped:
-        source = self.sources["cases"]
+        source = self.context.sources["cases"]
         reviewed = {review.case_id: i for i, review in enumerate(self.region.reviews)}
         hashes, _ = id_hashes(pa.array(list(reviewed), pa.string()))
         shared = stages.GroupShared(
             str(self.out),
             source,
-            self.scheme,
+            self.context.scheme,
             duplicates,
             plan,
             len(self.codes),
@@ -269,7 +184,7 @@ class Driver:
         grouped = Grouped(SumTotal(cell_count(len(self.codes))))
         digests: dict[str, str] = {}
         results = self.runner.map(stages.group_task, shared, source.parts)
-        for done in self._each("group", results, len(source.parts)):
+        for done in self.context.each("group", results, len(source.parts)):
             grouped.add(done.result)
             digests |= done.published
         self.manifest.stage("grouped", grouped.counts, digests)
@@ -287,107 +202,6 @@ class Driver:
         )
         return grouped
 
-    def _people_source(self) -> CaseSource | None:
-        """The history, where the policy takes its statistics from there."""
-        wanted = self.policy.population.cases
-        source = self.sources.get("history")
-        if wanted == "history" and source is None:
-            raise PolicyError(
-                "the policy takes statistics from history, and the region has none",
-                key="population.cases",
-                hint='add REGION/history/*.parquet, or set it to "own"',
-            )
-        return None if wanted == "own" else source
-
-    def _population(self, grouped: Grouped, plan: IntakePlan) -> Population:
-        source = self._people_source()
-        if source is None:
-            if self.policy.coefficient.kind in BY_HOSPITAL:
-                self.hospitals = {self.manifest.year: self._own_hospitals(plan.accounts)}
-            return self._own_population(grouped)
-        trim = self.policy.population.trim
-        shared = people.HistoryShared(
-            str(self.out),
-            source,
-            self.scheme,
-            self._duplicates(source),
-            plan,
-            len(self.codes),
-            trim.method != "none",
-        )
-        years: dict[int, CellTotals] = {}
-        results = self.runner.map(people.history_task, shared, source.parts)
-        for done in self._each("history", results, len(source.parts)):
-            past: people.PastSums = done.result
-            for year, book in past.hospitals.items():
-                _merge(self.hospitals.setdefault(year, {}), book)
-            for year, part in past.cells.items():
-                total = years.setdefault(year, SumTotal(cell_count(len(self.codes))))
-                assert isinstance(total, SumTotal)
-                total.add(part)
-        if not years:
-            raise RunError("no case of the history can be used", hint="check REGION/history")
-        if trim.method != "none":
-            rows = [people.rows_path(self.out, part.number) for part in source.parts]
-            years = self._trimmed((), rows, source.rows)
-        blend = self.policy.population.blend or (Fraction(1),) * HISTORY_YEARS
-        chosen = sorted(years)[-len(blend) :]
-        for year in sorted(set(years) - set(chosen)):
-            self.manifest.warnings.append(f"old_history: the policy has no weight for {year}")
-        self.manifest.stage("history", {"years": chosen}, {})
-        self.hospitals = {year: self.hospitals.get(year, {}) for year in chosen}
-        blend = blend[-len(chosen) :]
-        weighted = [(weight, years[year]) for weight, year in zip(blend, chosen, strict=True)]
-        return population(len(self.codes), weighted)
-
-    def _own_hospitals(self, accounts: Accounts) -> people.HospitalSums:
-        paths = [str(stages.facts_path(self.out, number)) for number in self.numbers]
-        shared = people.HospitalShared(str(self.out), accounts)
-        book: people.HospitalSums = {}
-        results = self.runner.map(people.hospital_task, shared, paths)
-        for part in self._each("hospitals", results, len(paths)):
-            _merge(book, part)
-        return book
-
-    def _hospital_means(self) -> dict[tuple[int, int], Fraction]:
-        """Mean cost in fen by group and hospital, blended over the years."""
-        blend = self.policy.population.blend or (Fraction(1),) * HISTORY_YEARS
-        weights = blend[-len(self.hospitals) :] if self.hospitals else ()
-        sums: dict[tuple[int, int], Fraction] = {}
-        whole: dict[tuple[int, int], Fraction] = {}
-        for weight, (_, book) in zip(weights, sorted(self.hospitals.items()), strict=True):
-            for key, (count, total) in book.items():
-                if total:
-                    sums[key] = sums.get(key, Fraction(0)) + weight * Fraction(total, count)
-                    whole[key] = whole.get(key, Fraction(0)) + weight
-        return {key: value / whole[key] for key, value in sums.items()}
-
-    def _own_population(self, grouped: Grouped) -> Population:
-        if self.policy.population.trim.method == "none":
-            return population(len(self.codes), [(Fraction(1), grouped.cells)])
-        facts = [stages.facts_path(self.out, number) for number in self.numbers]
-        years = self._trimmed(facts, (), grouped.cases)
-        return population(len(self.codes), [(Fraction(1), years[self.manifest.year])])
-
-    def _trimmed(
-        self, facts: Sequence[Path], rows: Sequence[Path], cases: int
-    ) -> dict[int, CellTotals]:
-        buckets = max(1, -(-cases // people.BUCKET_ROWS))
-        shared = people.TrimShared(
-            self.policy.population.trim,
-            tuple(map(str, facts)),
-            tuple(map(str, rows)),
-            self.manifest.year,
-            len(self.codes) * len(LEVELS),
-            buckets,
-        )
-        found: dict[int, dict[int, Sums]] = {}
-        results = self.runner.map(people.trim_task, shared, range(buckets))
-        for bucket in self._each("trim", results, buckets):
-            for (year, cell), sums in bucket.items():
-                found.setdefault(year, {})[cell] = sums
-        return {year: SumTable(cells) for year, cells in found.items()}
-
     def _halved(self, plan: IntakePlan) -> dict[int, NDArray[np.int64]]:
         """Rows of the stays that a readmission halves, by part."""
         rules = self.policy.readmission
@@ -400,7 +214,9 @@ class Driver:
             str(self.out), self.numbers, rules.days, tuple(exempt), _STAY_BUCKETS
         )
         results = self.runner.map(values.stays_task, shared, range(_STAY_BUCKETS))
-        places = np.concatenate(list(self._each("readmission", results, _STAY_BUCKETS)), axis=1)
+        places = np.concatenate(
+            list(self.context.each("readmission", results, _STAY_BUCKETS)), axis=1
+        )
         self.manifest.stage("readmission", {"halved": places.shape[1]}, {})
         return {
             part: np.sort(places[1][places[0] == part]) for part in np.unique(places[0]).tolist()
@@ -418,7 +234,7 @@ class Driver:
             )
         own = np.empty((0, 0), np.int64)
         if self.policy.coefficient.kind in BY_HOSPITAL:
-            means, levels = self._hospital_means(), plan.accounts.levels
+            means, levels = self.people.hospital_means(), plan.accounts.levels
             own = np.array(hospital_coefficients(benchmarks, means, levels, self.policy), np.int64)
         classes: tuple[int, ...] = ()
         slots = cells
@@ -474,7 +290,7 @@ class Driver:
     def _point_sums(self, stage: str, pricing: values.Pricing) -> Iterator[values.PointSums]:
         shared = values.PointsShared(str(self.out), pricing)
         results = self.runner.map(values.points_task, shared, self.numbers)
-        yield from self._each(stage, results, len(self.numbers))
+        yield from self.context.each(stage, results, len(self.numbers))
 
     def _year_books(
         self,
@@ -487,10 +303,13 @@ class Driver:
         decided: Decided,
     ) -> tuple[dict[AccountKey, Account], list[Any]]:
         """Accounts and extra points of the clearing; with coefficients of the year where asked."""
-        if self.policy.year_end.coefficients == "kept" or self._people_source() is None:
+        if self.policy.year_end.coefficients == "kept" or self.people.source is None:
             return paid, decided.extras
         own = make_benchmarks(
-            self.codes, self.published, self._own_population(grouped), self.policy
+            self.codes,
+            self.published,
+            self.people.own(self.codes, grouped.cells, grouped.cases),
+            self.policy,
         )
         recomputed = replace(
             benchmarks,
@@ -538,18 +357,18 @@ class Driver:
         shared = values.ValuesShared(
             str(self.out),
             pricing,
-            _by_place(accounts, point_value),
-            _by_place(accounts, per_diem.values),
-            _reasons(benchmarks, priced=bool(self.policy.price.table)),
+            by_place(accounts, point_value),
+            by_place(accounts, per_diem.values),
+            reasons_of(benchmarks, priced=bool(self.policy.price.table)),
             decided.by_part,
             self.policy.participation.side_by_side,
         )
         written = Written()
-        beside: list[values.SideSums] = []
+        beside: list[SideSums] = []
         digests: dict[str, str] = {}
         classes: Counter[str] = Counter()
         results = self.runner.map(values.values_task, shared, self.numbers)
-        for done in self._each("values", results, len(self.numbers)):
+        for done in self.context.each("values", results, len(self.numbers)):
             result: values.ValuesResult = done.result
             for account, (cases, points) in result.written.paid.exact().items():
                 key = accounts.key(account)
@@ -559,7 +378,7 @@ class Driver:
             classes.update(result.classes)
             written.cases += result.cases
             digests |= done.published
-        written.beside = values.SideSums.join(beside)
+        written.beside = SideSums.join(beside)
         counts = {f"class {name}": classes[name] for name in CLASSES}
         counts |= {f"review {state}": count for state, count in decided.counts.items()}
         self.manifest.stage("points", {**counts, "cases": written.cases}, digests)
@@ -569,71 +388,3 @@ class Driver:
         for check in found:
             self.manifest.checks.append(check.record())
             require([check])
-
-
-@dataclass
-class Written:
-    """What the last pass wrote, added up.
-
-    Attributes:
-        paid: cases and points by account.
-        beside: sums by hospital, pool and group, where the policy asks for them.
-    """
-
-    paid: dict[AccountKey, tuple[int, int]] = field(default_factory=dict)
-    beside: values.SideSums = field(default_factory=lambda: values.SideSums.join([]))
-    cases: int = 0
-
-
-def _by_place(accounts: Accounts, point_value: Mapping[tuple[str, str], int]) -> NDArray[np.int64]:
-    found = np.zeros(len(accounts.pools) * MONTHS, np.int64)
-    for (pool, month), value in point_value.items():
-        found[accounts.pools.index(pool) * MONTHS + accounts.months.index(month)] = value
-    return found
-
-
-def _with_factors(
-    reviewed: Sequence[ReviewedCase],
-    halved: Mapping[int, NDArray[np.int64]],
-    pricing: values.Pricing,
-) -> list[ReviewedCase]:
-    """Reviewed cases with the coefficient of their hospital and what a readmission leaves them."""
-    found = []
-    for case in reviewed:
-        if case.account >= 0 and pricing.own.size and case.factor is not None:
-            hospital = case.account // (len(pricing.accounts.pools) * MONTHS)
-            own = int(pricing.own[case.cell // len(LEVELS), hospital])
-            case = replace(case, factor=half_up(case.factor * own, SCALE))
-        if case.part in halved and case.row in halved[case.part]:
-            case = replace(case, keep=pricing.keep)
-        found.append(case)
-    return found
-
-
-def _merge(book: people.HospitalSums, more: people.HospitalSums) -> None:
-    for key, (count, total) in more.items():
-        known = book.get(key, (0, 0))
-        book[key] = (known[0] + count, known[1] + total)
-
-
-def _reasons(benchmarks: Benchmarks, *, priced: bool) -> NDArray[np.int16]:
-    """Reason of a case by cell and class."""
-    kinds = {
-        "normal": "within_bounds",
-        "high": "above_high",
-        "low": "below_low",
-        "band": "in_band",
-        "unstable": "few_cases",
-        "ungrouped": "ungrouped",
-        "ambiguous": "ambiguous",
-    }
-    row = [CODE[kinds[name]] for name in CLASSES]
-    reasons = np.tile(np.array(row, np.int16), (cell_count(len(benchmarks.drgs)), 1))
-    if priced:
-        reasons[:] = CODE["price"]
-        return reasons
-    for i, drg in enumerate(benchmarks.drgs):
-        if drg.reason:
-            cells = slice(i * len(LEVELS), (i + 1) * len(LEVELS))
-            reasons[cells, CLASSES.index("unstable")] = CODE[drg.reason]
-    return reasons

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from grouper import __version__
 from grouper.cases import CaseSource, Column, open_cases
 from grouper.cases.names import column_names
 from grouper.execution import Runner
 from grouper.grouping import columns_for
-from grouper.run.driver import Driver, Progress
+from grouper.run.context import Context, Progress
+from grouper.run.driver import Driver
 from grouper.run.folder import Manifest, belongs, clear_work, prepare, read_manifest, verify
 from grouper.run.identity import input_digests, run_id
 from grouper.run.work import locked
@@ -73,8 +76,20 @@ def rerun(
         return RunSummary(out, manifest, "verified")
     resumed = prepare(out, identity)
     with locked(out):
-        driver = Driver(tables, scheme, policy, sources, out, runner, progress, identity, inputs)
-        manifest = driver.execute()
+        manifest = Manifest(
+            run=identity,
+            engine=__version__,
+            scheme={"id": scheme.id, "digest": scheme.digest},
+            policy={
+                "id": policy.id,
+                "digest": policy.digest,
+                "keys": json.loads(policy.canonical()),
+            },
+            year=0,
+            inputs=inputs,
+        )
+        context = Context(tables, scheme, policy, sources, out, runner, progress, manifest)
+        Driver(context).execute()
     return RunSummary(out, manifest, "resumed" if resumed else "made")
 
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grouper.parts import part_name
+from grouper.run.beside import SideSums
 from grouper.run.folder import Manifest, write_table
-from grouper.run.values import SideSums
 from grouper.run.work import WORK
 from grouper.settlement import checks, tables
 from grouper.settlement.benchmarks import Benchmarks
@@ -28,7 +28,7 @@ from grouper.settlement.routes import DRG, ROUTES
 from grouper.settlement.statistics import Population
 
 if TYPE_CHECKING:
-    from grouper.run.driver import Grouped, Written
+    from grouper.run.tally import Grouped, Written
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from grouper.errors import RunError
 from grouper.kernels.points import TOTAL_COST, add_points, case_points, case_values
 from grouper.parts import ParquetFile, part_name
+from grouper.run.beside import SideSums, compare
 from grouper.run.stages import TEXT, facts_path, stays_path
 from grouper.run.work import Done, once
 from grouper.settlement.amounts import MONEY, POINTS, decimal_column, text_column
@@ -288,36 +288,6 @@ class ValuesResult:
     beside: SideSums
 
 
-@dataclass(frozen=True)
-class SideSums:
-    """Payment by item and by points, by hospital, pool and group.
-
-    Attributes:
-        keys: (hospital × pools + pool) × kinds + kind, rising.
-        sums: int64 (4, keys): cases, simulated cases, total cost and value in fen.
-    """
-
-    keys: Ints
-    sums: Ints
-
-    @staticmethod
-    def join(pieces: Sequence[SideSums]) -> SideSums:
-        """The sums of several batches or parts."""
-        keys = np.concatenate([np.empty(0, np.int64), *(piece.keys for piece in pieces)])
-        sums = np.concatenate([np.empty((4, 0), np.int64), *(p.sums for p in pieces)], axis=1)
-        return SideSums.by_key(keys, sums)
-
-    @staticmethod
-    def by_key(keys: Ints, rows: Ints) -> SideSums:
-        """Add up rows (4, n) of equal keys."""
-        order = np.argsort(keys, kind="stable")
-        keys, rows = keys[order], rows[:, order]
-        first = np.flatnonzero(np.diff(keys, prepend=-1))
-        if not len(first):
-            return SideSums(keys, rows)
-        return SideSums(keys[first], np.add.reduceat(rows, first, axis=1))
-
-
 def values_task(shared: ValuesShared, number: int) -> Done:
     """Write class, points, value and gain of every case of a part.
 
@@ -342,7 +312,8 @@ def values_task(shared: ValuesShared, number: int) -> Done:
                 reason = _reasons(shared, facts, kind, halved)
                 out.write(_rows(shared, number, facts, first, points, kind, reason, value, gain))
                 if shared.side_by_side:
-                    beside.append(_compare(shared, facts, value))
+                    kinds = shared.reasons.shape[0] // len(LEVELS)
+                    beside.append(compare(facts, value, kinds))
                 first += len(points)
         return ValuesResult(books.sums(), first, classes, SideSums.join(beside)), [table]
 
@@ -400,22 +371,3 @@ def _rows(
         decimal_column(gain, MONEY, without),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=POINTS_SCHEMA)
-
-
-def _compare(shared: ValuesShared, facts: Facts, value: Ints) -> SideSums:
-    """The cases of a batch by hospital, pool and group."""
-    mine = np.flatnonzero(facts.cell >= 0)
-    account = facts.account[mine]
-    owner = np.where(account < -1, -2 - account, account).astype(np.int64) // MONTHS
-    kinds = shared.reasons.shape[0] // len(LEVELS)
-    return SideSums.by_key(
-        owner * kinds + facts.cell[mine] // len(LEVELS),
-        np.stack(
-            [
-                np.ones(len(mine), np.int64),
-                (facts.route[mine] != DRG).astype(np.int64),
-                facts.total[mine],
-                value[mine],
-            ]
-        ),
-    )

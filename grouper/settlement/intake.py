@@ -6,56 +6,64 @@ Everything a case needs later is turned into small codes once: its *cell* (DRG a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from grouper.cases import COLUMNS, Column
 from grouper.errors import RegionError
 from grouper.grouping import AMBIGUOUS, GROUPED, STATUS, UNGROUPED, GroupedBatch
 from grouper.grouping import REASON as GROUPING_REASONS
-from grouper.settlement.amounts import Ints, Mask, fen_column, text_column
-from grouper.settlement.dip import Catalogue, dip_keys, kinds_of
-from grouper.settlement.months import MONTHS, months_of
+from grouper.settlement.amounts import Ints, Mask, text_column
+from grouper.settlement.arrivals import (
+    AMOUNTS,
+    MONEY_COLUMNS,
+    REJECTED_SCHEMA,
+    Codes,
+    Faults,
+    amounts_of,
+    coded,
+    flags,
+    integers,
+)
+from grouper.settlement.dip import dip_keys, kinds_of
+from grouper.settlement.months import MONTHS
 from grouper.settlement.numbers import SCALE, p8
-from grouper.settlement.policy import BY_HOSPITAL, Policy
+from grouper.settlement.plan import Accounts, IntakePlan, make_accounts, make_plan
+from grouper.settlement.policy import Policy
 from grouper.settlement.prices import PriceList, bills, leaving
-from grouper.settlement.region import INSURANCES, LEVELS, Region
-from grouper.settlement.routes import CODE, DRG, INVALID, ITEM, MESSAGES, PER_DIEM, REASONS
+from grouper.settlement.region import INSURANCES, LEVELS
+from grouper.settlement.routes import CODE, DRG, INVALID, ITEM, PER_DIEM, REASONS
 
-Codes = NDArray[np.int32]
+__all__ = [
+    "AMOUNTS",
+    "REJECTED_SCHEMA",
+    "REQUIRED",
+    "Accounts",
+    "Codes",
+    "Intake",
+    "IntakePlan",
+    "intake_columns",
+    "make_accounts",
+    "make_plan",
+    "take_in",
+]
 
 REQUIRED: Final = ("case_id", "dx", "hospital_id", "insurance", "settle_month", "total_cost")
 """Columns without which a settlement cannot start."""
 
-AMOUNTS: Final = (
-    "total_cost",
-    "fund_paid",
-    "patient_cash",
-    "self_pay",
-    "other_funds",
-)
-"""Amounts that are summed by account, in this order."""
-
-_MONEY: Final = ("total_cost", "compliant_cost", *AMOUNTS[1:])
 _FUND, _CASH = AMOUNTS.index("fund_paid"), AMOUNTS.index("patient_cash")
 _SELF = INSURANCES.index("self")
-_POOLED = INSURANCES[:_SELF]
-
-REJECTED_SCHEMA: Final = pa.schema(
-    [(name, pa.string()) for name in ("case_id", "rule", "field", "value", "message")]
-)
 
 
 def intake_columns(policy: Policy) -> tuple[Column, ...]:
     """The case columns that a settlement by this policy reads beside those of grouping."""
-    names = ["case_id", "hospital_id", "insurance", "city", "settle_month", *_MONEY]
+    names = ["case_id", "hospital_id", "insurance", "city", "settle_month", *MONEY_COLUMNS]
     if policy.per_diem.used:
         names += ["los", "bed_day_flag"]
     if policy.coefficient.tcm_uplift:
@@ -70,118 +78,6 @@ def intake_columns(policy: Policy) -> tuple[Column, ...]:
     if policy.groups.by == "dip":
         names += ["dx", "px"]
     return tuple(COLUMNS[name] for name in dict.fromkeys(names))
-
-
-@dataclass(frozen=True)
-class Accounts:
-    """The codes of hospitals, pools and months, and back.
-
-    Attributes:
-        hospitals: ids, sorted.
-        levels: level by hospital.
-        cities: city by hospital, empty where none is known.
-        pools: names, sorted.
-        by_city: whether a pool is a city and insurance, or an insurance.
-        months: the twelve months of the settlement year.
-    """
-
-    hospitals: tuple[str, ...]
-    levels: tuple[int, ...]
-    cities: tuple[str, ...]
-    pools: tuple[str, ...]
-    by_city: bool
-    months: tuple[str, ...]
-
-    @property
-    def size(self) -> int:
-        """Number of accounts."""
-        return len(self.hospitals) * len(self.pools) * MONTHS
-
-    def in_year(self, year: int) -> Accounts:
-        """The same codes for the months of another year."""
-        return replace(self, months=months_of(year))
-
-    def key(self, account: int) -> tuple[str, str, str]:
-        """Hospital, pool and month of an account."""
-        rest, month = divmod(account, MONTHS)
-        hospital, pool = divmod(rest, len(self.pools))
-        return self.hospitals[hospital], self.pools[pool], self.months[month]
-
-    def pool_month(self, account: Codes) -> Codes:
-        """Pool × 12 + month of accounts, also of those that are not paid by points; else -1."""
-        place = np.where(account < -1, -2 - account, account)
-        return np.where(place < 0, -1, place % (len(self.pools) * MONTHS)).astype(np.int32)
-
-
-def make_accounts(region: Region, policy: Policy, year: int, cities: set[str]) -> Accounts:
-    """The codes of a run; ``cities`` are those that cases name."""
-    by_city = policy.pools.by == "city_insurance"
-    insurances = INSURANCES if policy.price.bills else _POOLED
-    pools: set[str] = set(insurances)
-    if by_city:
-        known = cities | {hospital.city for hospital in region.hospitals}
-        pools = {f"{city}/{insurance}" for city in known if city for insurance in insurances}
-    return Accounts(
-        tuple(hospital.hospital_id for hospital in region.hospitals),
-        tuple(hospital.level for hospital in region.hospitals),
-        tuple(hospital.city for hospital in region.hospitals),
-        tuple(sorted(pools)),
-        by_city,
-        months_of(year),
-    )
-
-
-@dataclass(frozen=True)
-class IntakePlan:
-    """What routes the cases of a run.
-
-    Attributes:
-        accounts: codes of hospitals, pools and months.
-        policy: the rules.
-        first_paid: by hospital, the first month (0 to 12) that is paid by points; earlier cases
-            are simulated.
-        factors: by hospital, its factor in 1e-8; empty where the policy has none.
-        catalogue: disease groups, where the policy groups by DIP.
-        prices: where the policy pays a price per case.
-    """
-
-    accounts: Accounts
-    policy: Policy
-    first_paid: tuple[int, ...]
-    factors: tuple[int, ...] = ()
-    catalogue: Catalogue | None = None
-    prices: PriceList | None = None
-
-    @property
-    def with_factors(self) -> bool:
-        """Whether points of a case are multiplied by a factor of its own."""
-        rules = self.policy.coefficient
-        return bool(
-            self.factors or rules.tcm_uplift or rules.child_uplift or rules.kind in BY_HOSPITAL
-        )
-
-    def in_year(self, year: int) -> IntakePlan:
-        """The same plan for cases of another year, all of which count."""
-        accounts = self.accounts.in_year(year)
-        return replace(self, accounts=accounts, first_paid=(0,) * len(self.first_paid))
-
-
-def make_plan(region: Region, policy: Policy, accounts: Accounts) -> IntakePlan:
-    """The plan of a run, without a DIP catalogue.
-
-    Raises:
-        RegionError: a hospital has no factor in rates.csv.
-    """
-    first = (0,) * len(region.hospitals)
-    if policy.participation.dry_run == "before_go_live":
-        first = tuple(
-            sum(month < hospital.go_live[:7] for month in accounts.months)
-            for hospital in region.hospitals
-        )
-    factors: tuple[int, ...] = ()
-    if table := policy.coefficient.factor_table:
-        factors = tuple(p8(region.rate(table, hospital)) for hospital in region.hospitals)
-    return IntakePlan(accounts, policy, first, factors)
 
 
 @dataclass(frozen=True)
@@ -237,21 +133,21 @@ def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> I
     """
     accounts = plan.accounts
     rows = batch.num_rows
-    faults = _Faults(batch, rows)
+    faults = Faults(batch, rows)
     for code, reason in enumerate(GROUPING_REASONS):
         if reason:
             field = "dx" if reason == "no_diagnosis" else "case_id"
             faults.add(reason, grouped.reason == code, "" if field == "dx" else field, field)
     index = {name: i for i, name in enumerate(accounts.hospitals)}
-    hospital = _coded(batch, "hospital_id", lambda text: index.get(text, -1))
+    hospital = coded(batch, "hospital_id", lambda text: index.get(text, -1))
     faults.add("unknown_hospital", hospital < 0, "hospital_id")
     names = {name: i for i, name in enumerate(INSURANCES)}
-    insurance = _coded(batch, "insurance", lambda text: names.get(text, -1))
+    insurance = coded(batch, "insurance", lambda text: names.get(text, -1))
     faults.add("unknown_insurance", insurance < 0, "insurance")
     months = {name: i for i, name in enumerate(accounts.months)}
-    month = _coded(batch, "settle_month", lambda text: months.get(text, -1))
+    month = coded(batch, "settle_month", lambda text: months.get(text, -1))
     faults.add("month_outside_year", month < 0, "settle_month")
-    fen, null = _amounts(batch, faults)
+    fen, null = amounts_of(batch, faults)
 
     reason = faults.reason
     invalid = reason > 0
@@ -325,10 +221,10 @@ def _per_diem(
     days = np.zeros(len(route), np.int32)
     if not rules.used:
         return days
-    los = _integers(batch, "los")
+    los = integers(batch, "los")
     chosen = []
     if rules.flagged:
-        chosen.append(("bed_day_flag", _flags(batch, "bed_day_flag")))
+        chosen.append(("bed_day_flag", flags(batch, "bed_day_flag")))
     if rules.long_stay_days is not None:
         chosen.append(("long_stay", los > rules.long_stay_days))
     for name, mask in chosen:
@@ -345,9 +241,9 @@ def _factors(batch: pa.RecordBatch, plan: IntakePlan, hospital: Codes) -> Ints:
     rules = plan.policy.coefficient
     variant = np.zeros(batch.num_rows, np.int64)
     if rules.tcm_uplift:
-        variant += _flags(batch, "tcm_flag")
+        variant += flags(batch, "tcm_flag")
     if rules.child_uplift:
-        age = _integers(batch, "age", -1)
+        age = integers(batch, "age", -1)
         variant += 2 * ((age >= 0) & (age <= rules.child_age))
     table = [
         [
@@ -364,94 +260,6 @@ def _factors(batch: pa.RecordBatch, plan: IntakePlan, hospital: Codes) -> Ints:
     return found
 
 
-def _integers(batch: pa.RecordBatch, name: str, missing: int = 0) -> NDArray[np.int64]:
-    column = _column(batch, name)
-    if column is None or pa.types.is_null(column.type):
-        return np.full(batch.num_rows, missing, np.int64)
-    return pc.fill_null(column.cast(pa.int64()), missing).to_numpy(zero_copy_only=False)
-
-
-def _flags(batch: pa.RecordBatch, name: str) -> Mask:
-    column = _column(batch, name)
-    if column is None or pa.types.is_null(column.type):
-        return np.zeros(batch.num_rows, np.bool_)
-    flags: Mask = pc.fill_null(column, False).to_numpy(zero_copy_only=False)
-    return flags
-
-
-class _Faults:
-    """Collects the rules that rows break; the first rule of a row is its reason."""
-
-    def __init__(self, batch: pa.RecordBatch, rows: int) -> None:
-        self._batch = batch
-        self._tables: list[pa.Table] = []
-        self.reason = np.zeros(rows, np.int16)
-
-    def add(self, rule: str, broken: Mask, column: str, field: str = "") -> None:
-        """Add the rows that break a rule; ``column`` holds the value to show, '' for none."""
-        where = np.flatnonzero(broken)
-        if not len(where):
-            return
-        code = CODE[rule]
-        self.reason[where] = np.where(self.reason[where] == 0, code, self.reason[where])
-        rows = pa.array(where)
-        ids = self._batch.column("case_id").take(rows).cast(pa.string())
-        value = pa.array([""] * len(where), pa.string())
-        position = self._batch.schema.get_field_index(column) if column else -1
-        if position >= 0:
-            value = pc.fill_null(self._batch.column(position).take(rows).cast(pa.string()), "")
-        constant = [[text] * len(where) for text in (rule, field or column, MESSAGES[rule])]
-        self._tables.append(
-            pa.Table.from_arrays(
-                [ids, pa.array(constant[0]), pa.array(constant[1]), value, pa.array(constant[2])],
-                schema=REJECTED_SCHEMA,
-            )
-        )
-
-    def table(self) -> pa.Table:
-        """All rows that break a rule."""
-        return pa.concat_tables([REJECTED_SCHEMA.empty_table(), *self._tables])
-
-
-def _column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
-    position = batch.schema.get_field_index(name)
-    return None if position < 0 else batch.column(position)
-
-
-def _coded(batch: pa.RecordBatch, name: str, code: Callable[[str], int]) -> Codes:
-    """A text column as codes; null is -1. ``code`` is asked once per distinct text."""
-    column = _column(batch, name)
-    if column is None or pa.types.is_null(column.type):
-        return np.full(batch.num_rows, -1, np.int32)
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    texts = column.dictionary.to_pylist()
-    codes = np.array([-1 if text is None else code(text) for text in texts] + [-1], np.int32)
-    positions = column.indices
-    if positions.null_count:
-        positions = pc.fill_null(positions, pa.scalar(len(texts), positions.type))
-    result: Codes = codes[positions.to_numpy(zero_copy_only=False)]
-    return result
-
-
-def _amounts(batch: pa.RecordBatch, faults: _Faults) -> tuple[dict[str, Ints], dict[str, Mask]]:
-    fen, null = {}, {}
-    bad = np.zeros(batch.num_rows, np.bool_)
-    for name in _MONEY:
-        column = _column(batch, name)
-        if column is None:
-            column = pa.nulls(batch.num_rows)
-        fen[name], fault, null[name] = fen_column(column)
-        # One row per case and rule: a second faulty amount of a case adds nothing.
-        faults.add("bad_amount", (fault > 0) & ~bad, name)
-        bad |= fault > 0
-    faults.add("no_total_cost", null["total_cost"], "total_cost")
-    negative = fen["total_cost"] < 0
-    faults.add("negative_cost", negative, "total_cost")
-    faults.add("negative_cost", (fen["compliant_cost"] < 0) & ~negative, "compliant_cost")
-    return fen, null
-
-
 def _pools(
     batch: pa.RecordBatch, accounts: Accounts, hospital: Codes, insurance: Codes, drg: Mask
 ) -> Codes:
@@ -463,7 +271,7 @@ def _pools(
     numbers = {city: i for i, city in enumerate(cities)}
     home = np.array([numbers.get(city, -1) for city in (*accounts.cities, "")], np.int32)
     # A city that the run does not know cannot be: the survey gathered those of all cases.
-    city = _coded(batch, "city", lambda text: numbers.get(text, -1))
+    city = coded(batch, "city", lambda text: numbers.get(text, -1))
     city = np.where(city < 0, home[hospital], city)
     if (drg & (city < 0)).any():
         first = accounts.hospitals[int(hospital[np.flatnonzero(drg & (city < 0))[0]])]

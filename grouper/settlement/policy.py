@@ -8,573 +8,66 @@ from; the defaults are those of section 12 of settlement.md.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from grouper.settlement.policykeys import (
-    Exact,
-    NotNegative,
-    OptionalLimit,
-    OptionalPlaces,
-    OptionalPlainInt,
-    Positive,
-    Section,
-    Share,
-    key,
+from grouper.settlement.policygroups import (
+    BY_HOSPITAL,
+    Band,
+    Bands,
+    Coefficient,
+    Groups,
+    High,
+    Low,
+    Multiple,
+    Participation,
+    Population,
+    Stability,
+    Trim,
+    Ungroupable,
+    Weights,
+)
+from grouper.settlement.policykeys import Section, key
+from grouper.settlement.policypay import (
+    Incentive,
+    Month,
+    Overspend,
+    PerDiem,
+    Pools,
+    Price,
+    Quota,
+    Readmission,
+    YearEnd,
 )
 
-CostColumn = Literal["total_cost", "compliant_cost"]
-MeanOf = Literal["level", "region"]
-Step = Literal["assessment", "surplus_cap", "self_pay", "prepaid"]
-BY_HOSPITAL = ("hospital", "blend")
-"""Kinds of coefficient that differ between hospitals of a level."""
-
-STEPS: tuple[Step, ...] = ("assessment", "surplus_cap", "self_pay", "prepaid")
-
-
-class Multiple(Section):
-    """One row of the high multiples: up to these base points, this multiple."""
-
-    up_to: Positive | None = key(
-        None,
-        "base points up to which the multiple holds; empty in the last row",
-        "适用的基准点数上限；末行留空",
-        unit="points",
-        source="Guigang Art. 12",
-    )
-    times: Positive = key(..., "multiple of the mean", "倍数", unit="×", source="Guigang Art. 12")
-
-
-def _multiples() -> tuple[Multiple, ...]:
-    rows = ((100, "3"), (200, "2.5"), (300, "2"), (500, "1.5"), (None, "1.3"))
-    return tuple(Multiple.model_validate({"up_to": p, "times": t}) for p, t in rows)
-
-
-class Trim(Section):
-    """Trimming (裁剪) of a group's costs before means are taken; trimmed cases are still paid."""
-
-    method: Literal["none", "iqr", "percentile"] = key(
-        "none",
-        "none; iqr: fences around the quartiles; percentile: between two quantiles",
-        "裁剪方法：none 不裁剪，iqr 四分位距，percentile 百分位",
-        source="section 4",
-    )
-    lo_k: NotNegative = key(
-        "1.5", "lower fence = Q1 − lo_k × IQR", "下界 = Q1 − lo_k×IQR", unit="×", source="section 4"
-    )
-    hi_k: NotNegative = key(
-        "1.5", "upper fence = Q3 + hi_k × IQR", "上界 = Q3 + hi_k×IQR", unit="×", source="section 4"
-    )
-    low: Share = key("0.05", "lower quantile", "下百分位", source="section 4")
-    high: Share = key("0.95", "upper quantile", "上百分位", source="section 4")
-    action: Literal["drop", "winsorise"] = key(
-        "drop",
-        "drop: leave out what lies outside; winsorise: set it to the bound",
-        "drop 剔除，winsorise 缩尾",
-        source="section 4",
-    )
-    until_cv: OptionalLimit = key(
-        None,
-        "trim again until CV is at most this; none: once",
-        "重复裁剪直至 CV 不大于此值；none 只裁剪一次",
-        source="section 4",
-    )
-
-
-class Population(Section):
-    """Which cases the means, CV and coefficients are made of."""
-
-    cases: Literal["auto", "history", "own"] = key(
-        "auto",
-        "history: earlier years; own: the run's cases; auto: history where there is one",
-        "均值、CV、系数所用病例：history 历史年度，own 本期病例，auto 有历史则用历史",
-        source="section 12",
-    )
-    blend: tuple[Positive, ...] = key(
-        (),
-        "weights of the history's years, the last for the latest; empty: three years, equal",
-        "各历史年度权重，由远及近；空为近三年等权",
-        source="section 4; Zhejiang 2:3:5",
-    )
-    trim: Trim = key(Trim, "trimming", "裁剪")
-
-
-class Weights(Section):
-    """Relative weights (权重) of the DRGs."""
-
-    origin: Literal["auto", "published", "calibrated"] = key(
-        "auto",
-        "published: the pack's table; calibrated: group mean / M; auto: the table where one is",
-        "权重：published 方案公布，calibrated 测算（组均/总均费用），auto 有公布表则用之",
-        source="Guigang Art. 10",
-    )
-    places: OptionalPlaces = key(
-        None,
-        "decimal places of a calibrated weight; none: the exact quotient is used onward",
-        "测算权重的小数位数；留空则以精确商继续计算",
-        unit="places",
-        source="section 4",
-    )
-    changes: dict[str, Positive] = key(
-        {},
-        "weights changed by hand, by DRG; the others are multiplied so that total weight stays",
-        "人工调整的权重；其余权重同比调整以保持总权重不变",
-        source="section 4",
-    )
-    frozen: tuple[str, ...] = key(
-        (), "DRGs whose weight is never multiplied", "不参与同比调整的病组", source="section 4"
-    )
-
-
-class Stability(Section):
-    """When a group is stable (稳定病组)."""
-
-    use_flag: bool = key(
-        True,
-        "take the published flag of a DRG where it has one",
-        "有公布的稳定标志时以其为准",
-        source="section 12",
-    )
-    min_cases: Annotated[int, Field(ge=1)] = key(
-        5, "fewest cases of a stable group", "稳定病组最少病例数", unit="cases", source="section 4"
-    )
-    max_cv: NotNegative = key(
-        1, "largest CV of a stable group", "稳定病组 CV 上限", source="section 4"
-    )
-    literal: bool = key(
-        False,
-        "read the source literally: only a group of at most one case is unstable",
-        "按原文字面：仅病例数≤1 的病组不稳定",
-        source="section 4",
-    )
-
-
-class Coefficient(Section):
-    """Coefficients (等级差异系数) between hospital levels."""
-
-    kind: Literal["level", "none", "hospital", "blend"] = key(
-        "level",
-        "level: mean of the level / region mean; hospital: mean of the hospital / region mean; "
-        "blend: a part of each; none: 1 for all",
-        "系数类型：level 按医院等级，hospital 按医院，blend 两者加权，none 不设系数",
-        source="section 4; Jinhua",
-    )
-    level_part: Share = key(
-        "0.5", "part of the level in a blend", "加权时等级系数占比", source="section 4"
-    )
-    basic_value: NotNegative = key(
-        1, "common value of a basic group", "基础病组统一系数", source="section 4"
-    )
-    factor_table: str = key(
-        "",
-        "table of rates.csv with a factor per hospital (class: hospital, class or level); "
-        "empty: none",
-        "rates.csv 中医院系数表名；空为无",
-        source="section 10",
-    )
-    tcm_uplift: NotNegative = key(
-        0, "added to 1 for a case with tcm_flag", "中医病例加成", source="section 4"
-    )
-    child_uplift: NotNegative = key(0, "added to 1 for a child", "儿童病例加成", source="section 4")
-    child_age: Annotated[int, Field(ge=0)] = key(
-        6, "a child is at most this old", "儿童年龄上限", unit="years", source="section 4"
-    )
-    fallback: Literal["one", "nearest"] = key(
-        "one",
-        "a level without cases: 1, or as the nearest level (the lower one on a tie)",
-        "无病例的等级：one 取 1，nearest 取最近等级（同距取低）",
-        source="section 4",
-    )
-
-
-class High(Section):
-    """High-cost cases (高倍率病例)."""
-
-    enabled: bool = key(True, "whether there is this class", "是否设高倍率", source="section 5")
-    cost: CostColumn = key(
-        "compliant_cost", "cost that is compared", "比较所用费用", source="section 5"
-    )
-    mean: MeanOf = key(
-        "level", "mean it is compared with", "比较所用均值：等级或全区域", source="section 5"
-    )
-    inclusive: bool = key(
-        False, "a cost equal to the bound is high", "等于界值是否为高倍率", source="section 10"
-    )
-    pay: Literal["review", "deviation"] = key(
-        "review",
-        "review: P·k until a review adds points; deviation: P·k·(r − T + factor) at once",
-        "review 经特病单议追加，deviation 按偏差直接计点",
-        source="sections 5 and 10",
-    )
-    factor: NotNegative = key(1, "factor of the deviation rule", "偏差法系数", source="section 10")
-    multiples: tuple[Multiple, ...] = Field(
-        default_factory=_multiples,
-        description="multiples by base points, in rising order",
-        json_schema_extra={"zh": "按基准点数分档的倍数，升序", "source": "section 5"},
-    )
-
-    @model_validator(mode="after")
-    def _rising(self) -> Self:
-        bounds = [row.up_to for row in self.multiples]
-        numbers = [bound for bound in bounds[:-1] if bound is not None]
-        rising = all(a < b for a, b in itertools.pairwise(numbers))
-        if not bounds or bounds[-1] is not None or len(numbers) != len(bounds) - 1 or not rising:
-            raise ValueError("rows rise in up_to, and only the last row has none")
-        return self
-
-
-class Low(Section):
-    """Low-cost cases (低倍率病例)."""
-
-    enabled: bool = key(True, "whether there is this class", "是否设低倍率", source="section 5")
-    cost: CostColumn = key(
-        "total_cost", "cost that is compared and paid by", "比较与折算所用费用", source="section 5"
-    )
-    mean: MeanOf = key("level", "mean it is compared with", "比较所用均值", source="section 5")
-    ratio: NotNegative = key(
-        "0.3", "a cost below ratio × mean is low", "低于均值的该比例为低倍率", source="section 5"
-    )
-    inclusive: bool = key(
-        False, "a cost equal to the bound is low", "等于界值是否为低倍率", source="section 10"
-    )
-    with_coefficient: bool = key(
-        False, "points of a low case take the coefficient", "低倍率是否乘系数", source="section 5"
-    )
-    points_mean: MeanOf = key(
-        "region",
-        "mean by which the cost is divided for the points",
-        "折算点数所除的均值",
-        source="section 5",
-    )
-
-
-class Band(Section):
-    """A band of the cost ratio r = cost / mean that is paid base points × (r + add)."""
-
-    above: NotNegative = key(..., "r above this", "r 大于", source="Zhejiang, section 5")
-    up_to: Positive = key(..., "r up to this", "r 不大于", source="Zhejiang, section 5")
-    add: Exact = key(..., "what is added to r", "加数", source="Zhejiang, section 5")
-
-
-class Bands(Section):
-    """Bands of the cost ratio (Zhejiang)."""
-
-    cost: CostColumn = key("total_cost", "cost of the ratio", "比值所用费用", source="section 5")
-    mean: MeanOf = key("region", "mean of the ratio", "比值所用均值", source="section 5")
-    rows: tuple[Band, ...] = key((), "the bands", "区间", source="Zhejiang, section 5")
-
-
-class Ungroupable(Section):
-    """Cases without a benchmark: unstable, ambiguous (歧义) and ungrouped."""
-
-    unstable_share: Share = key(
-        "0.7",
-        "share of cost / M × 100 that an unstable case carries until a decision",
-        "非稳定病组病例在裁定前按该比例计点",
-        source="section 5",
-    )
-    ambiguous_share: Share = key(
-        "0.7", "the same for ambiguous cases", "歧义病例同上", source="section 5"
-    )
-    ungrouped_share: Share = key(
-        "0.7", "the same for ungrouped cases", "未入组病例同上", source="section 5"
-    )
-
-
-class Groups(Section):
-    """What a case is grouped into, and what a weight of 1 is worth."""
-
-    by: Literal["drg", "dip"] = key(
-        "drg",
-        "drg: the scheme's groups; dip: principal diagnosis and procedures, from the population",
-        "drg 按分组方案，dip 按病种（主诊断亚目+手术操作）",
-        source="section 10",
-    )
-    points_per_weight: Positive = key(
-        100,
-        "base points of weight 1 (DIP scores: 1000)",
-        "权重 1 对应的基准点数（DIP 分值为 1000）",
-        unit="points",
-        source="section 4",
-    )
-    dip_characters: Annotated[int, Field(ge=1, le=10)] = key(
-        5,
-        "characters of the principal diagnosis in a DIP group, as written",
-        "病种取主诊断编码位数",
-        unit="characters",
-        source="section 10",
-    )
-    dip_min_cases: Annotated[int, Field(ge=1)] = key(
-        15,
-        "a DIP group with fewer cases falls into its comprehensive group",
-        "病例数少于该值的病种并入综合病种",
-        unit="cases",
-        source="section 10",
-    )
-
-
-class Participation(Section):
-    """Dry run (空转): who is simulated and not paid by points."""
-
-    dry_run: Literal["never", "before_go_live"] = key(
-        "never",
-        "before_go_live: a hospital's cases before the month of its go_live are paid by item and "
-        "simulated",
-        "before_go_live：医院上线前的病例按项目付费并模拟",
-        source="section 2, Tongren",
-    )
-    side_by_side: bool = key(
-        False,
-        "write simulation.parquet: points payment beside the cost by item, per hospital and group",
-        "输出模拟对照表：按点数付费与按项目费用对照",
-        source="section 2, Hunan",
-    )
-
-
-class Incentive(Section):
-    """Incentive pool (激励机制基金池): a part of the budget kept for the year end (Shanwei)."""
-
-    share: Share = key(
-        0, "share of the budget kept for the pool", "激励资金池占预算比例", source="section 2"
-    )
-    table: str = key(
-        "encouragement",
-        "table of rates.csv with the encouragement coefficients (鼓励系数)",
-        "rates.csv 中鼓励系数表名",
-        source="section 2, Shanwei",
-    )
-
-
-class Price(Section):
-    """A price or quota per case instead of points (收付费、定额): one point is then one yuan."""
-
-    table: str = key(
-        "",
-        "table of rates.csv with the price of a group (drg empty: of any) and hospital class; "
-        "empty: points",
-        "rates.csv 中价格表名；空为点数法",
-        unit="yuan",
-        source="section 8",
-    )
-    fund_ratio: Share = key(
-        1, "share of price and capped consumables that the fund pays", "基金支付比例",
-        source="section 8",
-    )  # fmt: skip
-    bills: bool = key(
-        False,
-        "bill every case at its price: the patient pays what the fund does not; self-pay patients "
-        "are billed, too",
-        "按收付费出具账单：个人负担其余部分，自费患者同样适用",
-        source="section 8",
-    )
-    shortest_stay: OptionalPlainInt = key(
-        None, "stays up to this leave the payment", "住院天数不大于该值退出", unit="days",
-        source="section 8",
-    )  # fmt: skip
-    longest_stay: OptionalPlainInt = key(
-        None, "stays from this on leave the payment", "住院天数不小于该值退出", unit="days",
-        source="section 8",
-    )  # fmt: skip
-    low_ratio: OptionalLimit = key(
-        None, "costs below this share of the price leave", "费用低于价格该比例退出",
-        source="section 8",
-    )  # fmt: skip
-    high_ratio: OptionalLimit = key(
-        None, "costs above this multiple of the price leave", "费用高于价格该倍数退出",
-        source="section 8",
-    )  # fmt: skip
-    transfer_hours: OptionalPlainInt = key(
-        None, "a transfer out within so many hours leaves", "该小时数内转院退出", unit="h",
-        source="section 8",
-    )  # fmt: skip
-    death: bool = key(False, "cases that died leave", "死亡病例退出", source="section 8")
-    tcm: bool = key(False, "cases with tcm_flag leave", "中医治疗病例退出", source="section 8")
-    departments: tuple[str, ...] = key(
-        (), "departments whose cases leave, such as rehabilitation", "退出科室，如康复科",
-        source="section 8",
-    )  # fmt: skip
-    procedures: tuple[str, ...] = key(
-        (), "procedures whose cases leave, such as LDR delivery", "退出手术操作，如 LDR 分娩",
-        source="section 8",
-    )  # fmt: skip
-
-
-class Quota(Section):
-    """Year end of a per-stay quota (定额结算)."""
-
-    used: bool = key(False, "whether quotas are settled", "是否按定额清算", source="section 2")
-    borne: Share = key(
-        "0.30", "share of its overspend that a hospital bears", "超支医院自担比例",
-        source="section 2",
-    )  # fmt: skip
-    carried_table: str = key(
-        "carried",
-        "table of rates.csv with savings of earlier years (drg: pool, class: hospital)",
-        "rates.csv 中历年结余表名",
-        unit="yuan",
-        source="section 2",
-    )
-
-
-class PerDiem(Section):
-    """Cases paid per day (床日), from a budget line of their own."""
-
-    flagged: bool = key(
-        False, "cases with bed_day_flag are paid per day", "床日标志病例按床日", source="section 5"
-    )
-    long_stay_days: OptionalPlainInt = key(
-        None,
-        "stays longer than this are paid per day; none: never",
-        "住院天数超过该值按床日；none 不设",
-        unit="days",
-        source="section 5",
-    )
-    table: str = key(
-        "per_diem",
-        "table of rates.csv with points per day (class: hospital, class or level)",
-        "rates.csv 中每床日点数表名",
-        unit="points per day",
-        source="section 5",
-    )
-    line: str = key(
-        "per_diem",
-        "budget line, negative, whose amount pays these cases",
-        "支付床日病例的预算项（负值）",
-        source="section 2",
-    )
-
-    @property
-    def used(self) -> bool:
-        """Whether any case is paid per day."""
-        return self.flagged or self.long_stay_days is not None
-
-
-class Readmission(Section):
-    """The same group again within some days halves the earlier stay."""
-
-    days: OptionalPlainInt = key(
-        None,
-        "a stay is halved when the person is admitted to the same group within so many days; none: "
-        "never",
-        "同病组再入院天数；前次住院点数减半；none 不设",
-        unit="days",
-        source="section 5",
-    )
-    factor: Share = key(
-        "0.5", "what the earlier stay keeps", "前次住院保留比例", source="section 5"
-    )
-    exempt: tuple[str, ...] = key(
-        (),
-        "ADRGs or DRGs that are exempt, such as chemo- and radiotherapy",
-        "豁免的病组，如放化疗",
-        source="section 5",
-    )
-
-
-class Pools(Section):
-    """Which cases share a budget."""
-
-    by: Literal["insurance", "city_insurance"] = key(
-        "insurance",
-        "a pool per insurance, or per city and insurance",
-        "统筹池划分：按险种，或按市与险种",
-        source="section 12",
-    )
-
-
-class Month(Section):
-    """Monthly prepayment (月预结算)."""
-
-    ratio: Share = key(
-        "0.9",
-        "share that is prepaid; the rest is the quality deposit (质量保证金)",
-        "预付比例；其余为质量保证金",
-        source="Guigang Art. 18",
-    )
-    basis: Literal["fund", "total"] = key(
-        "fund",
-        "what the budget pays for: the fund alone, or fund and patients together",
-        "点值口径：fund 仅统筹基金，total 含患者现金",
-        source="section 6",
-    )
-    value: Literal["budget", "rate", "yuan"] = key(
-        "budget",
-        "budget: month budget / points; rate: a fixed rate per weight, from rates.csv; yuan: one "
-        "point is one yuan, as prices need it",
-        "点值：budget 预算/点数，rate 固定费率（rates.csv），yuan 一点一元（价格法）",
-        source="section 2, Tongren",
-    )
-    rate_table: str = key(
-        "rate",
-        "table of rates.csv with the rate per weight (class: pool, or empty)",
-        "rates.csv 中费率表名",
-        unit="yuan per weight",
-        source="section 2, Tongren",
-    )
-
-
-class Overspend(Section):
-    """A band of overspending that the fund shares."""
-
-    up_to: Positive | None = key(
-        None,
-        "overspend / settled amount up to this; empty in the last row",
-        "超支比例上限；末行留空",
-        source="section 7",
-    )
-    share: Share = key(..., "share that the fund pays", "基金分担比例", source="section 7")
-
-
-class YearEnd(Section):
-    """Year-end clearing (年终清算)."""
-
-    form: Literal["A", "B"] = key("B", "form of the formula", "清算公式 A 或 B", source="Art. 19")
-    order: tuple[Step, ...] = key(
-        STEPS,
-        "order in which assessment, caps and payments are applied",
-        "考核、结余上限、自费扣减、已付的先后次序",
-        source="section 7",
-    )
-    surplus_cap: OptionalLimit = key(
-        "0.30",
-        "by how much the settled sum may exceed the actual cost; none: no cap",
-        "清算额可高于实际费用的上限；留空不设",
-        source="section 7",
-    )
-    self_pay_limit: OptionalLimit = key(
-        "0.10",
-        "share of the annual cost above which self-pay is deducted; none: no deduction",
-        "自费占年度总费用超过该比例的部分扣减；留空不扣",
-        source="section 7",
-    )
-
-    overspend: tuple[Overspend, ...] = key(
-        (),
-        "bands in which the fund shares what the cost exceeds the settled amount by",
-        "超支分担区间",
-        source="section 7",
-    )
-    alliances: bool = key(
-        False,
-        "settle an alliance as one entity and pay its lead hospital",
-        "县域医共体合并清算，支付牵头医院",
-        source="section 7",
-    )
-    coefficients: Literal["kept", "recomputed"] = key(
-        "kept",
-        "recomputed: the clearing uses coefficients of the year's own cases",
-        "年终系数：kept 沿用，recomputed 按当年数据重算",
-        source="section 7",
-    )
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        if sorted(self.order) != sorted(STEPS):
-            raise ValueError(f"names each of {', '.join(STEPS)} once")
-        return self
+__all__ = [
+    "BY_HOSPITAL",
+    "Band",
+    "Bands",
+    "Coefficient",
+    "Groups",
+    "High",
+    "Incentive",
+    "Low",
+    "Month",
+    "Multiple",
+    "Overspend",
+    "Participation",
+    "PerDiem",
+    "Policy",
+    "Pools",
+    "Population",
+    "Price",
+    "Quota",
+    "Readmission",
+    "Stability",
+    "Trim",
+    "Ungroupable",
+    "Weights",
+    "YearEnd",
+]
 
 
 class Policy(Section):

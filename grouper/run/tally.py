@@ -1,0 +1,111 @@
+"""What the driver adds up over the parts, and the small tables that it sends with the tasks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grouper.run import stages, values
+from grouper.run.beside import SideSums
+from grouper.settlement.benchmarks import Benchmarks
+from grouper.settlement.intake import Accounts
+from grouper.settlement.months import MONTHS, Account, AccountKey
+from grouper.settlement.numbers import SCALE, half_up
+from grouper.settlement.region import LEVELS
+from grouper.settlement.reviews import ReviewedCase
+from grouper.settlement.routes import CODE
+from grouper.settlement.rules import CLASSES
+from grouper.settlement.statistics import SumTotal, cell_count
+
+
+@dataclass
+class Grouped:
+    """Everything the group stage learnt, over all parts."""
+
+    cells: SumTotal
+    books: dict[int, Account] = field(default_factory=dict)
+    per_diem: dict[int, Account] = field(default_factory=dict)
+    cases: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    cost: Counter[str] = field(default_factory=Counter)
+    reviewed: list[ReviewedCase] = field(default_factory=list)
+
+    def add(self, part: stages.GroupResult) -> None:
+        """Add a part."""
+        self.cells.add(part.cells)
+        self.cases += part.cases
+        self.counts.update(part.counts)
+        self.cost.update(part.cost)
+        self.reviewed += part.reviewed
+        for books, sums in ((self.books, part.books), (self.per_diem, part.per_diem)):
+            if sums is not None:
+                rows = zip(sums.accounts.tolist(), sums.sums.tolist(), strict=True)
+                for account, row in rows:
+                    books.setdefault(account, Account()).add(Account(*row))
+
+
+@dataclass
+class Written:
+    """What the last pass wrote, added up.
+
+    Attributes:
+        paid: cases and points by account.
+        beside: sums by hospital, pool and group, where the policy asks for them.
+    """
+
+    paid: dict[AccountKey, tuple[int, int]] = field(default_factory=dict)
+    beside: SideSums = field(default_factory=lambda: SideSums.join([]))
+    cases: int = 0
+
+
+def by_place(accounts: Accounts, point_value: Mapping[tuple[str, str], int]) -> NDArray[np.int64]:
+    """Point values (1e-8) by pool × 12 + month, 0 where there is none."""
+    found = np.zeros(len(accounts.pools) * MONTHS, np.int64)
+    for (pool, month), value in point_value.items():
+        found[accounts.pools.index(pool) * MONTHS + accounts.months.index(month)] = value
+    return found
+
+
+def with_factors(
+    reviewed: Sequence[ReviewedCase],
+    halved: Mapping[int, NDArray[np.int64]],
+    pricing: values.Pricing,
+) -> list[ReviewedCase]:
+    """Reviewed cases with the coefficient of their hospital and what a readmission leaves them."""
+    found = []
+    for case in reviewed:
+        if case.account >= 0 and pricing.own.size and case.factor is not None:
+            hospital = case.account // (len(pricing.accounts.pools) * MONTHS)
+            own = int(pricing.own[case.cell // len(LEVELS), hospital])
+            case = replace(case, factor=half_up(case.factor * own, SCALE))
+        if case.part in halved and case.row in halved[case.part]:
+            case = replace(case, keep=pricing.keep)
+        found.append(case)
+    return found
+
+
+def reasons_of(benchmarks: Benchmarks, *, priced: bool) -> NDArray[np.int16]:
+    """Reason of a case by cell and class."""
+    kinds = {
+        "normal": "within_bounds",
+        "high": "above_high",
+        "low": "below_low",
+        "band": "in_band",
+        "unstable": "few_cases",
+        "ungrouped": "ungrouped",
+        "ambiguous": "ambiguous",
+    }
+    row = [CODE[kinds[name]] for name in CLASSES]
+    reasons = np.tile(np.array(row, np.int16), (cell_count(len(benchmarks.drgs)), 1))
+    if priced:
+        reasons[:] = CODE["price"]
+        return reasons
+    for i, drg in enumerate(benchmarks.drgs):
+        if drg.reason:
+            cells = slice(i * len(LEVELS), (i + 1) * len(LEVELS))
+            reasons[cells, CLASSES.index("unstable")] = CODE[drg.reason]
+    return reasons
