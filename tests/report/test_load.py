@@ -41,7 +41,7 @@ def test_all_tables_at_fault_are_named(copy: Path) -> None:
 def test_a_part_that_was_put_beside_is_noticed(copy: Path) -> None:
     part = copy / "points" / "part-00000.parquet"
     (copy / "points" / "part-00099.parquet").write_bytes(part.read_bytes())
-    with pytest.raises(RunError, match="part-00099.parquet is not of this run"):
+    with pytest.raises(RunError, match=r"part-00099\.parquet is not of this run"):
         load_run(copy)
 
 

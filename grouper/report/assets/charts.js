@@ -198,8 +198,10 @@ const CHARTS = {
       annotations.push({ x: Math.log10(value), y: 1 - 0.062 * (i % 4), yref: "paper", xanchor: "left", yanchor: "top", text: ` ${text} ${grouped(value, 0)}`, showarrow: false, font: { size: 11, color }, bgcolor: "rgba(255,255,255,0.8)" });
     });
     const ends = [...lines.map((line) => Math.log10(line[0])), first / PAGE.bins, (last + 1) / PAGE.bins];
+    // A log axis of much less than a power of ten may find no place for a tick.
+    const low = Math.min(...ends), high = Math.max(...ends), room = Math.max(0, 1 - (high - low)) / 2;
     return { traces, layout: { barmode: "stack", bargap: 0, showlegend: true, shapes, annotations, yaxis: { title: { text: t("axis.cases") }, tickformat: "," },
-      xaxis: { type: "log", title: { text: t("axis.cost") }, tickformat: ",", dtick: "D2", range: [Math.min(...ends) - 0.05, Math.max(...ends) + 0.18] } } };
+      xaxis: { type: "log", title: { text: t("axis.cost") }, tickformat: ",", dtick: "D2", range: [low - 0.05 - room, high + 0.18 + room] } } };
   },
   drg_hospitals() {
     const at = (name) => columnOf("hospitals", name), rows = PAGE.tables.hospitals.rows;
