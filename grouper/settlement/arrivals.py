@@ -111,7 +111,10 @@ def integers(batch: pa.RecordBatch, name: str, missing: int = 0) -> NDArray[np.i
     column = column_of(batch, name)
     if column is None or pa.types.is_null(column.type):
         return np.full(batch.num_rows, missing, np.int64)
-    return pc.fill_null(column.cast(pa.int64()), missing).to_numpy(zero_copy_only=False)
+    found: NDArray[np.int64] = pc.fill_null(column.cast(pa.int64()), missing).to_numpy(
+        zero_copy_only=False
+    )
+    return found
 
 
 def flags(batch: pa.RecordBatch, name: str) -> Mask:

@@ -98,7 +98,7 @@ def read_facts(path: Path) -> Iterator[Facts]:
         reader = pa.ipc.open_file(stream)
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
-            arrays = [batch.column(name).to_numpy() for name in SCHEMA.names[1:]]
+            arrays = {name: batch.column(name).to_numpy() for name in SCHEMA.names[1:]}
             place = batch.schema.get_field_index("factor")
             factor = _NO_FACTORS if place < 0 else batch.column(place).to_numpy()
-            yield Facts(batch.column("case_id"), *arrays, factor)
+            yield Facts(case_id=batch.column("case_id"), factor=factor, **arrays)

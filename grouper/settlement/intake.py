@@ -117,7 +117,8 @@ class Intake:
     @property
     def total(self) -> Ints:
         """Total cost in fen."""
-        return self.amounts[0]
+        total: Ints = self.amounts[0]
+        return total
 
 
 def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> Intake:
@@ -134,10 +135,10 @@ def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> I
     accounts = plan.accounts
     rows = batch.num_rows
     faults = Faults(batch, rows)
-    for code, reason in enumerate(GROUPING_REASONS):
-        if reason:
-            field = "dx" if reason == "no_diagnosis" else "case_id"
-            faults.add(reason, grouped.reason == code, "" if field == "dx" else field, field)
+    for code, rule in enumerate(GROUPING_REASONS):
+        if rule:
+            field = "dx" if rule == "no_diagnosis" else "case_id"
+            faults.add(rule, grouped.reason == code, "" if field == "dx" else field, field)
     index = {name: i for i, name in enumerate(accounts.hospitals)}
     hospital = coded(batch, "hospital_id", lambda text: index.get(text, -1))
     faults.add("unknown_hospital", hospital < 0, "hospital_id")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 from grouper.cases.registry import FEN as FEN
 from grouper.cases.registry import MAX_FEN as MAX_FEN
 
 PLACES = 8
-SCALE = 10**PLACES
+SCALE: Final[int] = 10**PLACES
 """One point, or one yuan of a point value, in units of 1e-8."""
 
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")

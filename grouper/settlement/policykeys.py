@@ -76,7 +76,7 @@ def key(default: Any, en: str, zh: str, *, unit: str = "", source: str = "") -> 
         unit: unit of the value.
         source: article of the document that the key comes from.
     """
-    extra = {"zh": zh, "unit": unit, "source": source}
+    extra: dict[str, Any] = {"zh": zh, "unit": unit, "source": source}
     if isinstance(default, type) and issubclass(default, BaseModel):
         return Field(default_factory=default, description=en, json_schema_extra=extra)
     return Field(default, description=en, json_schema_extra=extra)
