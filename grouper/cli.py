@@ -206,12 +206,13 @@ def _unavailable(entry: EntryPoint, error: ImportError) -> Callable[..., None]:
 
 def main() -> None:
     """Entry point of the `grouper` command."""
-    from grouper import cli_report, cli_scheme, cli_settlement, cli_synth
+    from grouper import cli_report, cli_scheme, cli_settlement, cli_synth, cli_web
 
     cli_report.register(app)
     cli_scheme.register(app)
     cli_settlement.register(app)
     cli_synth.register(app)
+    cli_web.register(app)
     _mount_commands()
     try:
         app()
