@@ -251,7 +251,8 @@ def read_list(column: pa.Array | None, rows: int, facts: CodeFacts, known: CodeI
     """
     said = read_codes(column, rows, facts.index)
     own = read_codes(column, rows, known)
-    if np.array_equal(said.positions, own.positions):
+    same_entries = len(said.kinds) == len(own.kinds)
+    if same_entries and np.array_equal(said.positions, own.positions):
         # A dictionary: each distinct code is looked at once.
         flags = _joined(facts.flags[said.kinds], own.kinds == UNKNOWN)[said.positions]
     else:

@@ -41,9 +41,12 @@ def hospitals_of(batch: pa.RecordBatch) -> Hospitals:
     column = batch.column(place)
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    ids = tuple(text or UNKNOWN_HOSPITAL for text in column.dictionary.to_pylist())
-    code = pc.fill_null(column.indices.cast(pa.int32()), len(ids)).to_numpy()
-    return Hospitals((*ids, UNKNOWN_HOSPITAL), code)
+    texts = [text or UNKNOWN_HOSPITAL for text in column.dictionary.to_pylist()]
+    texts.append(UNKNOWN_HOSPITAL)
+    distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    places = np.array([distinct[text] for text in texts], np.int32)
+    code = pc.fill_null(column.indices.cast(pa.int32()), len(texts) - 1).to_numpy()
+    return Hospitals(tuple(distinct), places[code])
 
 
 def uploaded_of(batch: pa.RecordBatch) -> Mask:
@@ -69,7 +72,12 @@ def table_of(
     rules = [hit.rule for hit in found]
 
     def told(texts: Sequence[str]) -> pa.Array:
-        return pa.DictionaryArray.from_arrays(pa.array(which), pa.array(texts, pa.string()))
+        # Parquet's bytes depend on chance where a dictionary holds a text twice.
+        distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        places = np.array([distinct[text] for text in texts], np.int32)
+        return pa.DictionaryArray.from_arrays(
+            pa.array(places[which]), pa.array(list(distinct), pa.string())
+        )
 
     columns = [
         case_id.take(pa.array(rows)).cast(pa.string()),
