@@ -18,6 +18,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from cluster import codec
+from cluster.channel import IN_FLIGHT, Credentials, open_channel
 from cluster.drg.v1 import case_pb2, grouping_service_pb2, run_service_pb2
 from cluster.drg.v1.grouping_service_pb2_grpc import GroupingServiceStub
 from cluster.drg.v1.run_service_pb2_grpc import RunServiceStub
@@ -30,26 +31,6 @@ ENDED = (
 )
 """States in which a run does not change any more."""
 
-_IN_FLIGHT = 4
-"""Messages of a stream that were sent and not yet answered."""
-
-_SERVICE_CONFIG = json.dumps(
-    {
-        "methodConfig": [
-            {
-                "name": [{"service": "drg.v1.RunService"}, {"service": "drg.v1.GroupingService"}],
-                "retryPolicy": {
-                    "maxAttempts": 5,
-                    "initialBackoff": "0.2s",
-                    "maxBackoff": "5s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ]
-    }
-)
-
 
 class Client:
     """A connection to one server.
@@ -57,14 +38,17 @@ class Client:
     Args:
         server: `HOST:PORT`.
         timeout: seconds that a unary call may take.
+        credentials: by default plaintext on loopback, and else TLS by the system's roots.
+
+    Raises:
+        ConfigError: plaintext beyond loopback, or a file that cannot be read.
     """
 
-    def __init__(self, server: str, timeout: float = 30.0) -> None:
+    def __init__(
+        self, server: str, timeout: float = 30.0, credentials: Credentials | None = None
+    ) -> None:
         self._timeout = timeout
-        self._channel = grpc.insecure_channel(
-            server,
-            options=(("grpc.enable_retries", 1), ("grpc.service_config", _SERVICE_CONFIG)),
-        )
+        self._channel = open_channel(server, credentials)
         self._grouping = GroupingServiceStub(self._channel)
         self._runs = RunServiceStub(self._channel)
 
@@ -140,7 +124,7 @@ class Client:
         Raises:
             ServiceError: the server refused.
         """
-        window = threading.Semaphore(_IN_FLIGHT)
+        window = threading.Semaphore(IN_FLIGHT)
         ended = threading.Event()
         broken: list[BaseException] = []
 
@@ -152,6 +136,8 @@ class Client:
                             if ended.is_set():
                                 return
                         yield grouping_service_pb2.GroupBatchRequest(scheme=scheme, arrow_ipc=data)
+            except GeneratorExit:  # the call ended first, and gRPC lets go of its input
+                raise
             except BaseException as error:
                 broken.append(error)
                 raise

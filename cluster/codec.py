@@ -5,11 +5,14 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from cluster.errors import RequestError, Violation
+from cluster.ipcguard import plain_bytes, unpacked_bytes
 
 MESSAGE_BYTES = 3 << 20
 """Largest Arrow IPC stream in one message; a gRPC message is 4 MiB at most by default."""
 MESSAGE_ROWS = 131_072
 """Most cases in one message, so that the answer fits in a message too."""
+UNPACKED_BYTES = 64 << 20
+"""Most bytes of one message's columns, once decompressed and without dictionaries."""
 
 
 def encode(table: pa.Table | pa.RecordBatch) -> bytes:
@@ -20,12 +23,13 @@ def encode(table: pa.Table | pa.RecordBatch) -> bytes:
     return bytes(sink.getvalue())
 
 
-def decode(data: bytes, field: str) -> pa.Table:
+def decode(data: bytes, field: str, unpacked: int = UNPACKED_BYTES) -> pa.Table:
     """The table of one complete Arrow IPC stream that a stranger sent, checked to the last byte.
 
     Args:
         data: the bytes.
         field: the field of the request that holds them, for the error.
+        unpacked: most bytes of the columns, once decompressed and without dictionaries.
 
     Raises:
         RequestError: too large, not Arrow IPC, or inconsistent within.
@@ -36,16 +40,24 @@ def decode(data: bytes, field: str) -> pa.Table:
             hint="send the cases in several messages",
         )
     try:
-        with pa.ipc.open_stream(data) as reader:
-            table = reader.read_all()
-        # The kernels trust offsets and indices; bytes from outside may point anywhere.
-        table.validate(full=True)
+        size = unpacked_bytes(data)
+        if size <= unpacked:
+            with pa.ipc.open_stream(data) as reader:
+                table = reader.read_all()
+            # The kernels trust offsets and indices; bytes from outside may point anywhere.
+            table.validate(full=True)
+            size = sum(plain_bytes(column) for column in table.columns)
     except (pa.ArrowException, OSError, ValueError, UnicodeDecodeError) as error:
         first_line = str(error).partition("\n")[0]
         raise RequestError(
             Violation(field, f"not one complete Arrow IPC stream: {first_line}"),
             hint="write it with pyarrow.ipc.new_stream, one stream a message",
         ) from error
+    if size > unpacked:
+        raise RequestError(
+            Violation(field, f"{size:,} bytes once unpacked; at most {unpacked:,} are allowed"),
+            hint="send the cases in several messages",
+        )
     if table.num_rows > MESSAGE_ROWS:
         raise RequestError(
             Violation(field, f"{table.num_rows:,} cases; at most {MESSAGE_ROWS:,} are allowed"),

@@ -32,52 +32,72 @@ def _extra(command: str) -> Iterator[None]:
 
 
 def serve(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="TOML", help="Settings; see docs/service.md."),
+    ] = None,
     listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="Port 0 lets the system choose.")
-    ] = "127.0.0.1:50051",
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="HOST:PORT",
+            help="127.0.0.1:50051 by default; port 0 lets the system choose.",
+        ),
+    ] = None,
     scheme: Annotated[
         list[str] | None,
         typer.Option("--scheme", metavar="PACK", help="Schemes to group by; may be repeated."),
     ] = None,
     data: Annotated[
-        Path, typer.Option("--data", help="Folder below which regions and run folders lie.")
-    ] = Path(),
+        Path | None, typer.Option("--data", help="Folder below which regions and run folders lie.")
+    ] = None,
     state: Annotated[
         Path | None,
         typer.Option("--state", help="Folder of the register of runs; DATA/.grouper by default."),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Workers of a run.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Workers of a run.")
+    ] = None,
     ray: Annotated[
         str | None, typer.Option("--ray", metavar="ADDRESS", help="Run on this Ray cluster.")
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", metavar="HOST:PORT", help="Prometheus over HTTP.")
     ] = None,
 ) -> None:
     """Serve grouping and settlement runs over gRPC until stopped (服务)."""
     with _extra("serve"):
         import asyncio
-        import logging
+        import os
 
         from cluster.server import app
-        from cluster.server.config import ServerConfig, parse_listen
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    try:
-        host, port = parse_listen(listen)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--listen") from None
-    config = ServerConfig(
-        host=host,
-        port=port,
-        data=data.resolve(),
-        state=(state or data / ".grouper").resolve(),
-        schemes=tuple(scheme or ("chs-core",)),
-        workers=workers,
-        ray=ray,
-    )
+        from cluster.server.config import load_config, parse_listen
+        from cluster.server.logs import log_as_json
+    log_as_json()
+    if listen is not None:
+        try:
+            parse_listen(listen)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--listen") from None
+    options = {
+        "listen": listen,
+        "data": data.resolve() if data else None,
+        "state": state.resolve() if state else None,
+        "schemes": tuple(scheme) if scheme else None,
+        "workers": workers,
+        "ray": ray,
+        "metrics": metrics,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = load_config(config, os.environ, given)
 
     def started(chosen: int) -> None:
-        typer.echo(f"{_LISTENING}{host}:{chosen}, data below {config.data}; Ctrl-C stops")
+        typer.echo(
+            f"{_LISTENING}{settings.host}:{chosen}, data below {settings.data}; Ctrl-C stops"
+        )
         sys.stdout.flush()
 
-    asyncio.run(app.serve(config, started))
+    asyncio.run(app.serve(settings, started))
 
 
 def submit(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from grouper.errors import GrouperError
+from grouper.errors import BadFileError, GrouperError
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +82,53 @@ class ServiceError(GrouperError):
         self.status = status
         self.reason = reason
         self.violations = violations
+
+
+class ConfigError(BadFileError):
+    """The server's settings contradict themselves or name things that are not there.
+
+    Attributes:
+        key: dotted name of the setting at fault; empty where none is.
+    """
+
+    code: ClassVar[str] = "BAD_CONFIG"
+
+    def __init__(self, message: str, *, file: str = "", key: str = "", hint: str = "") -> None:
+        super().__init__(message, file=file, hint=hint)
+        self.key = key
+
+    def where(self) -> str:
+        """The file, and the key in it."""
+        return f"{self.file}: {self.key}" if self.file and self.key else self.file or self.key
+
+
+class UnknownCallerError(GrouperError):
+    """The call carries no credentials, or none that the server knows (UNAUTHENTICATED)."""
+
+    code: ClassVar[str] = "UNKNOWN_CALLER"
+
+
+class ForbiddenError(GrouperError):
+    """The caller's role does not allow this (PERMISSION_DENIED)."""
+
+    code: ClassVar[str] = "FORBIDDEN"
+
+
+class LimitError(GrouperError):
+    """A limit of the server was reached (RESOURCE_EXHAUSTED).
+
+    Attributes:
+        retry_seconds: when the same call may go through; None where it never will.
+    """
+
+    code: ClassVar[str] = "LIMIT_REACHED"
+
+    def __init__(self, message: str, *, hint: str = "", retry_seconds: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_seconds = retry_seconds
+
+
+class IdleError(GrouperError):
+    """A stream was silent for too long (DEADLINE_EXCEEDED)."""
+
+    code: ClassVar[str] = "STREAM_IDLE"

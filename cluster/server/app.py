@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
+from wsgiref.simple_server import WSGIServer
 
 import grpc
 import pyarrow as pa
@@ -20,17 +21,24 @@ from cluster.drg.v1 import grouping_service_pb2_grpc as grouping_grpc
 from cluster.drg.v1 import run_service_pb2_grpc as run_grpc
 from cluster.errors import StateError
 from cluster.server.config import ServerConfig
+from cluster.server.door import Door
 from cluster.server.grouping import GroupingService, SchemeShelf
+from cluster.server.limits import Gate
+from cluster.server.logs import AuditLog, say
+from cluster.server.metrics import Metrics
+from cluster.server.principals import Principals
 from cluster.server.register import Register
 from cluster.server.runs import RunService
-from cluster.server.status import ErrorInterceptor
 from cluster.server.supervisor import Supervisor
+from cluster.server.tls import server_credentials
+from cluster.tracing import Tracing
 from grouper.grouping import group_batch
 from grouper.scheme import load_scheme
 
 GROUPING = grouping_service_pb2.DESCRIPTOR.services_by_name["GroupingService"].full_name
 RUNS = run_service_pb2.DESCRIPTOR.services_by_name["RunService"].full_name
 _NAMES = ("", GROUPING, RUNS)
+_KEEPALIVE_MS = 60_000
 
 _log = logging.getLogger(__name__)
 
@@ -50,12 +58,26 @@ class FrontEnd:
         self._executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cases")
         self._shelf = SchemeShelf(())
         self._register = Register(config.state)
-        self._supervisor = Supervisor(config, self._register)
-        self._server = grpc.aio.server(
-            interceptors=(ErrorInterceptor(lambda: self._ready),),
-            # Two servers on one port would share its calls at random.
-            options=(("grpc.so_reuseport", 0),),
+        self.metrics = Metrics()
+        self._tracing = Tracing(config.traces, "drg-grouper server")
+        self._supervisor = Supervisor(config, self._register, self.metrics)
+        self._door = Door(
+            *(lambda: self._ready, Principals(config.principals), Gate(config.limits)),
+            *(self.metrics, self._tracing, AuditLog(config.state)),
         )
+        self._server = grpc.aio.server(
+            interceptors=(self._door,),
+            options=(
+                # Two servers on one port would share its calls at random.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", config.limits.message_bytes),
+                ("grpc.max_concurrent_streams", config.limits.streams),
+                # Callers that vanished without a word are found out, and their streams end.
+                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+                ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS // 3),
+            ),
+        )
+        self._scrapes: WSGIServer | None = None
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -76,7 +98,10 @@ class FrontEnd:
 
     async def _start(self) -> None:
         server = self._server
-        grouping = GroupingService(self._shelf, self._executor)
+        grouping = GroupingService(
+            *(self._shelf, self._executor, self.metrics, self._tracing),
+            self._config.limits.arrow_bytes,
+        )
         runs = RunService(
             self._config.data, self._shelf, self._register, self._supervisor, self._executor
         )
@@ -88,17 +113,23 @@ class FrontEnd:
         )
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
-            self.port = server.add_insecure_port(self._config.listen)
+            tls = self._config.tls
+            if tls is None:
+                self.port = server.add_insecure_port(self._config.listen)
+            else:
+                self.port = server.add_secure_port(self._config.listen, server_credentials(tls))
         except RuntimeError as error:
             raise StateError(
                 f"cannot listen on {self._config.listen}", hint="is another server there?"
             ) from error
+        if self._config.metrics:
+            self._scrapes = self.metrics.serve(self._config.metrics)
         await server.start()
         await asyncio.to_thread(self._warm_up)
         await self._supervisor.start()
         self._ready = True
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
-        _log.info("serving on port %d", self.port)
+        say(_log, logging.INFO, "serving", port=self.port, encrypted=self._config.tls is not None)
 
     def _warm_up(self) -> None:
         """Loads every scheme and groups one case by it, so that no caller waits for a compiler."""
@@ -115,12 +146,21 @@ class FrontEnd:
     async def _stop(self, grace: float) -> None:
         """NOT_SERVING first, so that no new caller comes; then the drain; then the end."""
         await self._health.enter_graceful_shutdown()
-        _log.info("stopping")
+        say(_log, logging.INFO, "stopping")
+        self._ready = False
         # Watchers wait for runs, not for the server: they are sent away while calls drain.
         await asyncio.gather(self._supervisor.stop(), self._server.stop(grace))
         self._supervisor.close()
         self._executor.shutdown()
+        self._door.close()
         self._register.close()
+        await asyncio.to_thread(self._close_watchers)
+
+    def _close_watchers(self) -> None:
+        if self._scrapes is not None:
+            self._scrapes.shutdown()
+            self._scrapes.server_close()
+        self._tracing.close()
 
 
 async def serve(config: ServerConfig, started: Callable[[int], None]) -> None:

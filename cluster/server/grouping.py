@@ -7,13 +7,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from cluster.codec import decode, encode
+from cluster.codec import UNPACKED_BYTES, decode, encode
 from cluster.drg.v1 import grouping_service_pb2 as messages
 from cluster.drg.v1 import grouping_service_pb2_grpc as service
 from cluster.errors import RequestError, Violation
 from cluster.server.cases import case_values, fill, result_of
+from cluster.server.metrics import Metrics
+from cluster.tracing import Tracing
 from grouper.explain import Explainer, Explanation
-from grouper.grouping import group
+from grouper.grouping import group_counted
 from grouper.scheme import Scheme
 from grouper.single import SingleGrouper, SingleResult
 
@@ -62,9 +64,19 @@ class SchemeShelf:
 class GroupingService(service.GroupingServiceServicer):
     """Groups cases by the schemes on the shelf."""
 
-    def __init__(self, shelf: SchemeShelf, executor: Executor) -> None:
+    def __init__(
+        self,
+        shelf: SchemeShelf,
+        executor: Executor,
+        metrics: Metrics,
+        tracing: Tracing,
+        arrow_bytes: int = UNPACKED_BYTES,
+    ) -> None:
         self._shelf = shelf
         self._executor = executor
+        self._metrics = metrics
+        self._tracing = tracing
+        self._arrow_bytes = arrow_bytes
 
     async def GroupCase(  # noqa: N802 - named by the contract
         self, request: messages.GroupCaseRequest, context: Any
@@ -74,8 +86,17 @@ class GroupingService(service.GroupingServiceServicer):
         if not request.HasField("case"):
             raise RequestError(Violation("case", "must be set"))
         case = case_values(request.case)
+        result = self._shelf.group(scheme, case)
+        self._metrics.grouped(
+            scheme.id,
+            {
+                result.status: 1,
+                "unknown_dx": result.unknown_dx,
+                "unknown_px": result.unknown_px,
+            },
+        )
         response = messages.GroupCaseResponse(
-            result=result_of(request.case.case_id, self._shelf.group(scheme, case)),
+            result=result_of(request.case.case_id, result),
             scheme=scheme.id,
         )
         if request.explain:
@@ -97,9 +118,12 @@ class GroupingService(service.GroupingServiceServicer):
             if scheme is None or request.scheme:
                 scheme = self._shelf.find(request.scheme)
             # Off the loop: the kernels release the lock, so other calls are answered meanwhile.
-            data = await loop.run_in_executor(
-                self._executor, group_message, request.arrow_ipc, scheme
-            )
+            # A call that ends takes back what still waits for a thread.
+            with self._tracing.span("group message", scheme=scheme.id):
+                data, counts = await loop.run_in_executor(
+                    self._executor, group_message, request.arrow_ipc, scheme, self._arrow_bytes
+                )
+            self._metrics.grouped(scheme.id, counts)
             yield messages.GroupBatchResponse(arrow_ipc=data)
 
     async def ListSchemes(  # noqa: N802 - named by the contract
@@ -114,12 +138,15 @@ class GroupingService(service.GroupingServiceServicer):
         )
 
 
-def group_message(data: bytes, scheme: Scheme) -> bytes:
-    """Groups the cases of one message: Arrow IPC bytes in and out.
+def group_message(
+    data: bytes, scheme: Scheme, arrow_bytes: int = UNPACKED_BYTES
+) -> tuple[bytes, dict[str, int]]:
+    """Groups the cases of one message: Arrow IPC bytes in and out, and cases by status.
 
     Raises:
         RequestError: the bytes are no Arrow IPC stream or break a limit.
         CaseTableError: a needed column is missing or has the wrong type.
     """
-    cases: pa.Table = decode(data, "arrow_ipc")
-    return encode(group(cases, scheme))
+    cases: pa.Table = decode(data, "arrow_ipc", arrow_bytes)
+    answers, counts = group_counted(cases, scheme)
+    return encode(answers), counts

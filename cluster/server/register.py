@@ -44,10 +44,14 @@ create table if not exists runs (
     started real,
     ended real,
     attempts integer not null default 0,
-    cancel_requested integer not null default 0
+    cancel_requested integer not null default 0,
+    principal text not null default '',
+    traceparent text not null default ''
 );
 create index if not exists runs_by_state on runs (state, number);
 """
+
+_LATER_COLUMNS = ("principal", "traceparent")
 
 
 class State(StrEnum):
@@ -105,6 +109,8 @@ class Record:
     ended: float | None
     attempts: int
     cancel_requested: bool
+    principal: str
+    traceparent: str
 
 
 class Register:
@@ -134,6 +140,10 @@ class Register:
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
         self._db.executescript(_SCHEMA)
+        known = {row["name"] for row in self._db.execute("pragma table_info(runs)")}
+        for column in _LATER_COLUMNS:
+            if column not in known:  # a register of an earlier version
+                self._db.execute(f"alter table runs add column {column} text not null default ''")
 
     def close(self) -> None:
         """Closes the file and gives the folder free."""
@@ -150,8 +160,16 @@ class Register:
             raise
         self._db.execute("commit")
 
-    def add(self, request_id: str, spec: Spec) -> Record:
+    def add(
+        self, request_id: str, spec: Spec, principal: str = "", traceparent: str = ""
+    ) -> Record:
         """Takes a run in; the same request again gives the same run.
+
+        Args:
+            request_id: the caller's name of the request.
+            spec: what is to be run.
+            principal: who asks.
+            traceparent: of the span that the run's spans stand below.
 
         Raises:
             ConflictError: the request_id was used for another request.
@@ -177,8 +195,12 @@ class Register:
             run_id = secrets.token_hex(8)
             self._db.execute(
                 "insert into runs (run_id, request_id, fingerprint, region, scheme, policy, out,"
-                " encoding, state, created) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (run_id, request_id, spec.fingerprint, *astuple(spec), State.QUEUED, time.time()),
+                " encoding, state, created, principal, traceparent)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(run_id, request_id, spec.fingerprint, *astuple(spec)),
+                    *(State.QUEUED, time.time(), principal, traceparent),
+                ),
             )
             return self.get(run_id)
 
@@ -209,6 +231,11 @@ class Register:
         ).fetchall()
         records = [_record(row) for row in rows[:size]]
         return records, str(records[-1].number) if len(rows) > size else ""
+
+    def counts(self) -> dict[str, int]:
+        """How many runs are in each state."""
+        found = self._db.execute("select state, count(*) from runs group by state").fetchall()
+        return {state.value: 0 for state in State} | {row[0]: row[1] for row in found}
 
     def next_queued(self) -> Record | None:
         """The run that waits longest."""

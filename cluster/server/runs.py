@@ -17,8 +17,11 @@ from cluster.drg.v1 import run_service_pb2 as messages
 from cluster.drg.v1 import run_service_pb2_grpc as service
 from cluster.errors import NotFoundError, NotReadyError, RequestError, StateError, Violation
 from cluster.server.grouping import SchemeShelf
+from cluster.server.ownrows import must_be_own, own_pieces
+from cluster.server.principals import CALLER, Role
 from cluster.server.register import Record, Register, Spec, State
 from cluster.server.supervisor import Supervisor
+from cluster.tracing import current_parent
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TABLE = re.compile(r"[a-z][a-z_]{0,63}")
@@ -56,8 +59,11 @@ class RunService(service.RunServiceServicer):
     ) -> messages.StartRunResponse:
         """Takes a run in. Raises RequestError, ConflictError, StateError."""
         spec = self._check_start(request)
-        record = await self._supervisor.call(self._register.add, request.request_id, spec)
-        self._supervisor.wake()
+        record = await self._supervisor.call(
+            *(self._register.add, request.request_id, spec),
+            *(CALLER.get().name, current_parent()),
+        )
+        await self._supervisor.wake()
         return messages.StartRunResponse(run=self._message(record))
 
     async def GetRun(  # noqa: N802 - named by the contract
@@ -98,8 +104,9 @@ class RunService(service.RunServiceServicer):
         self, request: messages.GetRunManifestRequest, context: Any
     ) -> messages.GetRunManifestResponse:
         """The manifest. Raises NotFoundError, StateError."""
-        folder = await self._finished(request.run_id)
-        text = await asyncio.to_thread((folder / "manifest.json").read_text, encoding="utf-8")
+        record = await self._finished(request.run_id)
+        manifest = Path(record.spec.out) / "manifest.json"
+        text = await asyncio.to_thread(manifest.read_text, encoding="utf-8")
         return messages.GetRunManifestResponse(manifest_json=text)
 
     async def ReadRunTable(  # noqa: N802 - named by the contract
@@ -108,26 +115,33 @@ class RunService(service.RunServiceServicer):
         """A table in pieces. Raises RequestError, NotFoundError, StateError."""
         if not _TABLE.fullmatch(request.table):
             raise RequestError(Violation("table", "must be the name of a table, as `clearing`"))
-        folder = await self._finished(request.run_id)
-        files = _table_files(folder, request.table)
+        caller = CALLER.get()
+        if caller.role is Role.HOSPITAL:
+            must_be_own(request.table)
+        record = await self._finished(request.run_id)
+        files = _table_files(Path(record.spec.out), request.table)
         if not files:
             raise NotFoundError(f"the run has no table {request.table!r}")
         loop = asyncio.get_running_loop()
-        pieces = _pieces(files)
+        if caller.role is Role.HOSPITAL:
+            region, encoding = Path(record.spec.region), record.spec.encoding
+            pieces = own_pieces(files, request.table, caller.hospital, region, encoding)
+        else:
+            pieces = _pieces(files)
         while (data := await loop.run_in_executor(self._executor, next, pieces, None)) is not None:
             yield messages.ReadRunTableResponse(arrow_ipc=data)
 
     async def _get(self, run_id: str) -> Record:
         return await self._supervisor.call(self._register.get, run_id)
 
-    async def _finished(self, run_id: str) -> Path:
+    async def _finished(self, run_id: str) -> Record:
         record = await self._get(run_id)
         if record.state is not State.SUCCEEDED:
             raise StateError(
                 f"the run {run_id} has no result: it is {record.state.value}",
                 hint="WatchRun tells when it has succeeded",
             )
-        return Path(record.spec.out)
+        return record
 
     def _check_start(self, request: messages.StartRunRequest) -> Spec:
         wrong = []

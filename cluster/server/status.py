@@ -1,9 +1,6 @@
 """How an error becomes a gRPC status with `google.rpc` details, for every method in one place."""
 
-import logging
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -11,19 +8,21 @@ from google.rpc import error_details_pb2, status_pb2
 
 from cluster.errors import (
     ConflictError,
+    ForbiddenError,
+    IdleError,
+    LimitError,
     NotFoundError,
     NotReadyError,
     RequestError,
     StateError,
+    UnknownCallerError,
 )
 from grouper.errors import CaseTableError, GrouperError, MissingExtraError
 
 DOMAIN = "drg-grouper"
 DETAILS_KEY = "grpc-status-details-bin"
-_SERVICES = "/drg.v1."
-_RETRY_SECONDS = 1
-
-_log = logging.getLogger(__name__)
+_PUSHBACK_KEY = "grpc-retry-pushback-ms"
+_RETRY_SECONDS = 1.0
 
 _CODES: tuple[tuple[type[GrouperError], grpc.StatusCode], ...] = (
     (RequestError, grpc.StatusCode.INVALID_ARGUMENT),
@@ -32,6 +31,10 @@ _CODES: tuple[tuple[type[GrouperError], grpc.StatusCode], ...] = (
     (ConflictError, grpc.StatusCode.ALREADY_EXISTS),
     (StateError, grpc.StatusCode.FAILED_PRECONDITION),
     (NotReadyError, grpc.StatusCode.UNAVAILABLE),
+    (UnknownCallerError, grpc.StatusCode.UNAUTHENTICATED),
+    (ForbiddenError, grpc.StatusCode.PERMISSION_DENIED),
+    (LimitError, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (IdleError, grpc.StatusCode.DEADLINE_EXCEEDED),
     (MissingExtraError, grpc.StatusCode.UNIMPLEMENTED),
     # Packs, policies, regions and outputs lie on the server: the request was well formed.
     (GrouperError, grpc.StatusCode.FAILED_PRECONDITION),
@@ -58,8 +61,9 @@ def rich_status(error: GrouperError) -> status_pb2.Status:
         for field, description in violations:
             bad_request.field_violations.add(field=field, description=description)
         details.append(bad_request)
-    if isinstance(error, NotReadyError):
-        delay = duration_pb2.Duration(seconds=_RETRY_SECONDS)
+    if (seconds := _retry_seconds(error)) is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(seconds * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     number: int = status_code(error).value[0]
     status = status_pb2.Status(code=number, message=error.message)
@@ -70,72 +74,16 @@ def rich_status(error: GrouperError) -> status_pb2.Status:
     return status
 
 
-async def _abort(context: Any, error: Exception) -> NoReturn:
-    if isinstance(error, GrouperError):
-        metadata = ((DETAILS_KEY, rich_status(error).SerializeToString()),)
-        await context.abort(status_code(error), error.message, metadata)
-    # Frames only: the text of an unforeseen error may quote a case.
-    _log.error(
-        "unforeseen %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
-    )
-    await context.abort(
-        grpc.StatusCode.INTERNAL, "unforeseen error; the server's log has the place"
-    )
-    raise AssertionError("abort does not return")
+def _retry_seconds(error: GrouperError) -> float | None:
+    """When the same call may go through; None where it never will."""
+    if isinstance(error, NotReadyError):
+        return _RETRY_SECONDS
+    return error.retry_seconds if isinstance(error, LimitError) else None
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Maps errors of the engine to statuses, and refuses calls while the server is not ready."""
-
-    def __init__(self, ready: Callable[[], bool]) -> None:
-        self._ready = ready
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Wraps the methods of our own services."""
-        handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith(_SERVICES):
-            return handler
-        if handler.response_streaming:
-            make = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
-            behavior = self._streaming(handler.stream_stream or handler.unary_stream)
-        else:
-            make = grpc.unary_unary_rpc_method_handler
-            behavior = self._unary(handler.unary_unary)
-        return make(behavior, handler.request_deserializer, handler.response_serializer)
-
-    def _check_ready(self) -> None:
-        if not self._ready():
-            raise NotReadyError("the server is not ready", hint="try again in a moment")
-
-    def _unary(self, method: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-        async def answer(request: Any, context: Any) -> Any:
-            try:
-                self._check_ready()
-                return await method(request, context)
-            except grpc.aio.AbortError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
-                await _abort(context, error)
-
-        return answer
-
-    def _streaming(self, method: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
-        async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
-            try:
-                self._check_ready()
-                async for message in method(request, context):
-                    yield message
-            except grpc.aio.AbortError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
-                await _abort(context, error)
-
-        return answer
+def trailing_metadata(error: GrouperError) -> tuple[tuple[str, str], ...]:
+    """What makes gRPC clients that repeat calls wait for as long as RetryInfo says, or give up."""
+    if not isinstance(error, LimitError | NotReadyError):
+        return ()
+    seconds = _retry_seconds(error)
+    return ((_PUSHBACK_KEY, "-1" if seconds is None else str(int(seconds * 1000) + 1)),)

@@ -12,11 +12,14 @@ import functools
 import json
 import logging
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from cluster.server.config import ServerConfig
+from cluster.server.logs import frames, say
+from cluster.server.metrics import Metrics
 from cluster.server.register import Record, Register, State
 
 T = TypeVar("T")
@@ -31,8 +34,9 @@ _END_SECONDS = 20.0
 class Supervisor:
     """Owns the register on behalf of the event loop and works its queue, one run at a time."""
 
-    def __init__(self, config: ServerConfig, register: Register) -> None:
+    def __init__(self, config: ServerConfig, register: Register, metrics: Metrics) -> None:
         self._config = config
+        self._metrics = metrics
         self._register = register
         # One thread: the register's transactions are short, and SQLite has one writer.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="register")
@@ -51,6 +55,7 @@ class Supervisor:
     async def start(self) -> None:
         """Takes up the queue, first what was interrupted when the server was lost."""
         await self.call(self._register.requeue_interrupted)
+        await self._count()
         self._task = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
@@ -68,9 +73,13 @@ class Supervisor:
         """Ends the register's thread, when no call is left that could need it."""
         self._thread.shutdown()
 
-    def wake(self) -> None:
+    async def wake(self) -> None:
         """Says that the queue has a new run."""
+        await self._count()
         self._wake.set()
+
+    async def _count(self) -> None:
+        self._metrics.runs(await self.call(self._register.counts))
 
     async def cancel(self, run_id: str) -> Record:
         """Asks a run to end. Raises NotFoundError."""
@@ -98,6 +107,7 @@ class Supervisor:
                 return
 
     async def _tell(self, run_id: str) -> None:
+        await self._count()
         async with self._changed:
             self._versions[run_id] = self._versions.get(run_id, 0) + 1
             self._changed.notify_all()
@@ -112,7 +122,12 @@ class Supervisor:
             try:
                 await self._run(record)
             except Exception as error:  # noqa: BLE001 - the queue must go on
-                _log.error("run %s: unforeseen %s", record.run_id, type(error).__name__)
+                say(
+                    *(_log, logging.ERROR, "unforeseen error of a run"),
+                    run_id=record.run_id,
+                    error=type(error).__name__,
+                    frames=frames(error),
+                )
                 failure = ("INTERNAL", "unforeseen error of the server", "see the server's log")
                 await self.call(self._register.end, record.run_id, State.FAILED, failure)
             await self._tell(record.run_id)
@@ -132,8 +147,10 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C is for the server, which then ends the child
             )
         self._child = (run_id, child)
+        say(_log, logging.INFO, "run started", run_id=run_id, attempt=record.attempts + 1)
         await self._tell(run_id)
         last: dict[str, Any] = {}
+        stage, since = "", time.monotonic()
         try:
             assert child.stdin is not None
             assert child.stdout is not None
@@ -143,19 +160,30 @@ class Supervisor:
             async for line in child.stdout:
                 last = json.loads(line)
                 if last["event"] == "progress":
+                    if last["stage"] != stage:
+                        self._metrics.spent(stage or "start", time.monotonic() - since)
+                        stage, since = last["stage"], time.monotonic()
+                    self._metrics.stage(stage, last["parts_done"], last["parts_total"])
                     await self.call(self._register.progress, run_id, **_without_event(last))
                     await self._tell(run_id)
             await child.wait()
         finally:
             await _end(child)
             self._child = None
+            self._metrics.spent(stage or "start", time.monotonic() - since)
+            self._metrics.stage("", 0, 0)
         await self._settle(run_id, last)
+        ended = await self.call(self._register.get, run_id)
+        say(_log, logging.INFO, "run ended", run_id=run_id, state=ended.state.value)
 
     def _order(self, record: Record) -> dict[str, Any]:
         return {
             **dataclasses.asdict(record.spec),
             "workers": self._config.workers,
             "ray": self._config.ray,
+            "run_id": record.run_id,
+            "traces": self._config.traces,
+            "traceparent": record.traceparent,
         }
 
     async def _settle(self, run_id: str, last: dict[str, Any]) -> None:

@@ -218,7 +218,7 @@ def test_a_run_on_ray_gives_the_same_bytes(
     tmp_path: Path, region: Path, expected: dict[str, bytes]
 ) -> None:
     config = ServerConfig(
-        *("127.0.0.1", 0, region.parent, tmp_path / "state"), workers=2, grace_seconds=1.0
+        port=0, data=region.parent, state=tmp_path / "state", workers=2, grace_seconds=1.0
     )
     out = f"ray-{time.time_ns()}"
     with serving(config) as front, Client(f"127.0.0.1:{front.port}") as client:
