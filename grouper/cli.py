@@ -206,8 +206,16 @@ def _unavailable(entry: EntryPoint, error: ImportError) -> Callable[..., None]:
 
 def main() -> None:
     """Entry point of the `grouper` command."""
-    from grouper import cli_report, cli_scheme, cli_settlement, cli_synth, cli_web
+    from grouper import (
+        cli_quality,
+        cli_report,
+        cli_scheme,
+        cli_settlement,
+        cli_synth,
+        cli_web,
+    )
 
+    cli_quality.register(app)
     cli_report.register(app)
     cli_scheme.register(app)
     cli_settlement.register(app)

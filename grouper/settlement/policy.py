@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from grouper.settlement.policygroups import (
     BY_HOSPITAL,
@@ -41,6 +41,7 @@ from grouper.settlement.policypay import (
     Readmission,
     YearEnd,
 )
+from grouper.settlement.policyquality import Monitoring, Quality, Supervision, known_rules
 
 __all__ = [
     "BY_HOSPITAL",
@@ -51,6 +52,7 @@ __all__ = [
     "High",
     "Incentive",
     "Low",
+    "Monitoring",
     "Month",
     "Multiple",
     "Overspend",
@@ -60,9 +62,11 @@ __all__ = [
     "Pools",
     "Population",
     "Price",
+    "Quality",
     "Quota",
     "Readmission",
     "Stability",
+    "Supervision",
     "Trim",
     "Ungroupable",
     "Weights",
@@ -83,6 +87,12 @@ class Policy(Section):
         "结算年度；留空取病例最多的年度",
         unit="year",
     )
+    reject: tuple[str, ...] = key(
+        (),
+        "data-quality rules whose breach makes a case invalid; by default they only report",
+        "违反即作废的质控规则；缺省仅提示",
+        source="sections 11 and 12",
+    )
     groups: Groups = key(Groups, "groups", "分组")
     participation: Participation = key(Participation, "dry run", "空转与模拟")
     population: Population = key(Population, "population of the statistics", "统计口径")
@@ -101,6 +111,14 @@ class Policy(Section):
     pools: Pools = key(Pools, "pools", "统筹池")
     month: Month = key(Month, "monthly prepayment", "月预结算")
     year_end: YearEnd = key(YearEnd, "year-end clearing", "年终清算")
+    quality: Quality = key(Quality, "data quality", "清单质控")
+    monitoring: Monitoring = key(Monitoring, "indicators that are followed", "监测指标")
+    supervision: Supervision = key(Supervision, "supervision", "基金监管")
+
+    @field_validator("reject")
+    @classmethod
+    def _rules_are_known(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        return known_rules(rules)
 
     @model_validator(mode="after")
     def _hospitals_are_not_trimmed(self) -> Self:

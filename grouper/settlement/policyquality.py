@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated
 
 from pydantic import Field
@@ -111,7 +112,7 @@ class Supervision(Section):
     )  # fmt: skip
 
 
-class Indicators(Section):
+class Monitoring(Section):
     """Which indicators a region follows, and what counts as in range (监测指标)."""
 
     shown: tuple[str, ...] = key(
@@ -123,3 +124,19 @@ class Indicators(Section):
     range_high: NotNegative = key(
         "1.1", "in range up to this multiple of the standard", "区间上限", source="section 9"
     )
+
+
+def known_rules(rules: tuple[str, ...]) -> tuple[str, ...]:
+    """The same rules.
+
+    Raises:
+        ValueError: there is no such rule.
+    """
+    from grouper.quality.registry import RULES
+
+    for rule in rules:
+        if rule not in RULES:
+            close = get_close_matches(rule, RULES, 1)
+            told = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(RULES)}"
+            raise ValueError(f"there is no data-quality rule '{rule}': {told}")
+    return rules
