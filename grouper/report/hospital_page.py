@@ -7,6 +7,7 @@ from functools import cached_property
 from statistics import median
 from typing import Any, Final
 
+from grouper.report.policy_tables import POLICY_TABLES, policy_tables
 from grouper.report.region_pages import REJECTED_SHOWN, Page, rejected_rows
 from grouper.report.view import INDICATORS, Hospital, Row, View, fen, number, relative, share, table
 
@@ -72,7 +73,19 @@ class HospitalPages:
                 "cases_loss": table(CASE_COLUMNS, self.extremes["loss"][hospital.hospital_id]),
                 "cases_gain": table(CASE_COLUMNS, self.extremes["gain"][hospital.hospital_id]),
                 "rejected": table("case_id rule field bad_value message", found[:REJECTED_SHOWN]),
+                **self._policy_tables(hospital.hospital_id),
             },
+        }
+
+    @cached_property
+    def further(self) -> dict[str, dict[str, list[Row]]]:
+        """Tables that only some policies make, by hospital."""
+        return policy_tables(self.view)
+
+    def _policy_tables(self, hospital: str) -> dict[str, Any]:
+        return {
+            name: {"cols": list(POLICY_TABLES[name].values()), "rows": rows[hospital]}
+            for name, rows in self.further.items()
         }
 
     @cached_property

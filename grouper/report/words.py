@@ -82,6 +82,10 @@ WORDS: Final[Words] = {
     # hospital
     "h.statement": ("月度结算单", "Monthly statement"),
     "h.clearing": ("年终清算单", "Year-end clearing"),
+    "h.per_diem": ("床日付费", "Per-diem cases"),
+    "h.incentive": ("激励机制基金", "Incentive pool"),
+    "h.quota": ("定额结算", "Quota"),
+    "h.simulation": ("按项目与按点数并列", "By item beside by points"),
     "h.flow": ("资金去向", "Where the money went"),
     "h.drg_gain": ("病组盈亏", "DRGs with gain and loss"),
     "h.peers": ("同级比较", "Comparison with peers"),

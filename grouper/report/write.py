@@ -100,6 +100,7 @@ def _pages(view: View, hospitals: HospitalPages, folder: Path, advance: Advance)
         "scheme": manifest.scheme["id"],
         "policy": manifest.policy["id"],
         "engine": manifest.engine,
+        "further": tuple(hospitals.further),
     }
     site = Site(folder, page_index(view, linked=True), shared)
     for (here, name), made in zip(

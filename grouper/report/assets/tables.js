@@ -178,4 +178,5 @@ class DataTable {
   }
 }
 const SIGNED = new Set(["gain", "relative", "case_gain", "due", "due_m", "amount", "residual", "paid", "paid_m", "prepaid", "deposit",
-  "d_points", "d_value", "d_paid", "d_due", "d_rate", "d_money", "effect"]);
+  "d_points", "d_value", "d_paid", "d_due", "d_rate", "d_money", "effect",
+  "by_difference"]);
