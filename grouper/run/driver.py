@@ -14,8 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from grouper.errors import CaseTableError
+from grouper.errors import CaseTableError, PolicyError
 from grouper.grouping import id_hashes
+from grouper.quality.evaluate import Plan
+from grouper.quality.evaluate import make_plan as make_quality_plan
+from grouper.quality.registry import DUPLICATE, RULES
 from grouper.run import stages, values
 from grouper.run.beside import SideSums
 from grouper.run.context import Context
@@ -83,6 +86,8 @@ class Driver:
         accounts = make_accounts(self.region, self.policy, self.manifest.year, survey.cities)
         plan = make_plan(self.region, self.policy, accounts)
         duplicates = self.context.duplicates(self.context.sources["cases"])
+        if self.policy.reject:
+            plan = replace(plan, quality=self._quality())
         if self.policy.groups.by == "dip":
             plan = replace(plan, catalogue=self._catalogue(plan, duplicates))
         if self.policy.price.table:
@@ -147,6 +152,30 @@ class Driver:
             if name in known:
                 self.manifest.warnings.append(f"absent_column: no column {name}")
         return stages.Survey(cases, whole.years, whole.cities)
+
+    def _quality(self) -> Plan:
+        """The rules of data quality that reject; those that lack a column are told of.
+
+        Raises:
+            PolicyError: a rule compares cases with each other, which no single case can break.
+        """
+        across = [c for c in self.policy.reject if RULES[c].across and c != DUPLICATE]
+        if across:
+            raise PolicyError(
+                f"the rule '{across[0]}' compares cases with each other and only reports",
+                key="reject",
+                hint="take it out of reject; `grouper quality` tells which cases break it",
+            )
+        thresholds = self.policy.quality.thresholds(self.policy.reject)
+        columns = self.context.sources["cases"].columns
+        whole = make_quality_plan(self.context.scheme, thresholds, columns)
+        for code in self.policy.reject:
+            if missing := whole.absent.get(code):
+                self.manifest.warnings.append(
+                    f"not_evaluated: rule {code} lacks the column {', '.join(missing)}"
+                )
+        chosen = tuple(code for code in whole.rules if code in self.policy.reject)
+        return replace(whole, rules=chosen)
 
     def _catalogue(self, plan: IntakePlan, duplicates: stages.UInt64s) -> Catalogue:
         source = self.people.source

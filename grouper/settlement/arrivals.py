@@ -44,15 +44,18 @@ class Faults:
         where = np.flatnonzero(broken)
         if not len(where):
             return
-        code = CODE[rule]
-        self.reason[where] = np.where(self.reason[where] == 0, code, self.reason[where])
-        rows = pa.array(where)
-        ids = self._batch.column("case_id").take(rows).cast(pa.string())
         value = pa.array([""] * len(where), pa.string())
         position = self._batch.schema.get_field_index(column) if column else -1
         if position >= 0:
-            value = pc.fill_null(self._batch.column(position).take(rows).cast(pa.string()), "")
-        constant = [[text] * len(where) for text in (rule, field or column, MESSAGES[rule])]
+            shown = self._batch.column(position).take(pa.array(where))
+            value = pc.fill_null(shown.cast(pa.string()), "")
+        self.tell(rule, where, field or column, value)
+
+    def tell(self, rule: str, where: NDArray[np.intp], field: str, value: pa.Array) -> None:
+        """Add rows that break a rule, with the field at fault and the values to show."""
+        self.reason[where] = np.where(self.reason[where] == 0, CODE[rule], self.reason[where])
+        ids = self._batch.column("case_id").take(pa.array(where)).cast(pa.string())
+        constant = [[text] * len(where) for text in (rule, field, MESSAGES[rule])]
         self._tables.append(
             pa.Table.from_arrays(
                 [ids, pa.array(constant[0]), pa.array(constant[1]), value, pa.array(constant[2])],

@@ -19,6 +19,8 @@ from grouper.cases import COLUMNS, Column
 from grouper.errors import RegionError
 from grouper.grouping import AMBIGUOUS, GROUPED, STATUS, UNGROUPED, GroupedBatch
 from grouper.grouping import REASON as GROUPING_REASONS
+from grouper.quality.evaluate import evaluate
+from grouper.quality.registry import RULES
 from grouper.settlement.amounts import Ints, Mask, text_column
 from grouper.settlement.arrivals import (
     AMOUNTS,
@@ -75,6 +77,8 @@ def intake_columns(policy: Policy) -> tuple[Column, ...]:
     if policy.price.table:
         names += ["los", "discharge", "admission_time", "discharge_time", "tcm_flag", "dept"]
         names += ["px", "separate_items"]
+    for code in policy.reject:
+        names += RULES[code].needs
     if policy.groups.by == "dip":
         names += ["dx", "px"]
     return tuple(COLUMNS[name] for name in dict.fromkeys(names))
@@ -149,6 +153,9 @@ def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> I
     month = coded(batch, "settle_month", lambda text: months.get(text, -1))
     faults.add("month_outside_year", month < 0, "settle_month")
     fen, null = amounts_of(batch, faults)
+    if plan.quality is not None:
+        for hit in evaluate(batch, plan.quality):
+            faults.tell(hit.rule.code, hit.rows, hit.rule.field, hit.value)
 
     reason = faults.reason
     invalid = reason > 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from grouper.quality.evaluate import Plan
 from grouper.settlement.dip import Catalogue
 from grouper.settlement.months import MONTHS, months_of
 from grouper.settlement.numbers import p8
@@ -90,6 +91,7 @@ class IntakePlan:
         factors: by hospital, its factor in 1e-8; empty where the policy has none.
         catalogue: disease groups, where the policy groups by DIP.
         prices: where the policy pays a price per case.
+        quality: the rules of data quality that reject a case, where the policy names any.
     """
 
     accounts: Accounts
@@ -98,6 +100,7 @@ class IntakePlan:
     factors: tuple[int, ...] = ()
     catalogue: Catalogue | None = None
     prices: PriceList | None = None
+    quality: Plan | None = None
 
     @property
     def with_factors(self) -> bool:

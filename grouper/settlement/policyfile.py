@@ -99,10 +99,10 @@ def _first_fault(cause: ValidationError, file: str) -> PolicyError:
         known = _keys_at(names[:-1])
         close = get_close_matches(names[-1], known, 1, 0.5)
         elsewhere = [path for path in all_keys() if path.rsplit(".", 1)[-1] == names[-1]]
-        if close:
+        if elsewhere:
+            hint = f"did you mean {' or '.join(repr(path) for path in elsewhere)}?"
+        elif close:
             hint = f"did you mean '{close[0]}'?"
-        elif elsewhere:
-            hint = f"did you mean '{elsewhere[0]}'?"
         else:
             hint = f"known here are {', '.join(known)}"
         return PolicyError(f"unknown key '{names[-1]}'", file=file, key=dotted, hint=hint)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from grouper.quality.registry import RULES
+
 ROUTES: Final = ("drg", "per_diem", "item", "invalid")
 DRG, PER_DIEM, ITEM, INVALID = range(len(ROUTES))
 
@@ -51,12 +53,14 @@ REASONS: Final = (
     "review_approved",
     "review_refused",
     "review_pending",
+    # invalid, where the policy rejects by these rules
+    *(code for code in RULES if code != "duplicate_id"),
 )
 """Reason of a case, by code."""
 
 CODE: Final = {reason: code for code, reason in enumerate(REASONS)}
 
-MESSAGES: Final = {
+MESSAGES: Final = {code: rule.en for code, rule in RULES.items()} | {
     "no_id": "the case has no case_id",
     "duplicate_id": "the case_id stands more than once",
     "no_diagnosis": "the case has no principal diagnosis",

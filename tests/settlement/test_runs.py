@@ -441,3 +441,24 @@ def test_another_process_in_the_folder(region: Path, scheme: Scheme, tmp_path: P
             yield from super().map(task, shared, items)
 
     assert settle(region, scheme, tmp_path / "a", Meanwhile()).state == "made"
+
+
+def test_policy_rejects_by_rules_of_quality(scheme: Scheme, tmp_path: Path) -> None:
+    """total ≠ fund + patient only reports, unless the policy names the rule."""
+    region, cases = random_region(tmp_path / "region", 1, 60)
+    chosen = [case for case in cases if case["total_cost"] and case["fund_paid"]][10]
+    chosen["patient_cash"] += 1
+    write_cases(region / "cases", cases)
+    (region / "reviews.csv").unlink()
+    settle(region, scheme, tmp_path / "plain")
+    assert by_case(tmp_path / "plain" / "points")[chosen["case_id"]]["route"] != "invalid"
+    file = tmp_path / "policy.toml"
+    file.write_text(
+        'extends = "guigang-points"\nid = "x"\nreject = ["funding_differs", "los_differs"]\n'
+    )
+    summary = rerun(region, scheme, load_policy(file), tmp_path / "strict", LocalRunner())
+    row = by_case(tmp_path / "strict" / "points")[chosen["case_id"]]
+    assert (row["route"], row["reason"]) == ("invalid", "funding_differs")
+    told = pq.read_table(tmp_path / "strict" / "rejected.parquet").to_pylist()
+    assert (chosen["case_id"], "funding_differs") in {(r["case_id"], r["rule"]) for r in told}
+    assert any("not_evaluated: rule los_differs" in text for text in summary.manifest.warnings)
