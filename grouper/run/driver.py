@@ -25,7 +25,14 @@ from grouper.run.context import Context
 from grouper.run.folder import finish
 from grouper.run.population import People
 from grouper.run.publish import Outcome, close_accounts, publish
-from grouper.run.tally import Grouped, Written, by_place, reasons_of, with_factors
+from grouper.run.tally import (
+    Grouped,
+    Written,
+    by_place,
+    reasons_of,
+    review_quota,
+    with_factors,
+)
 from grouper.settlement.benchmarks import (
     Benchmarks,
     PublishedWeight,
@@ -102,6 +109,10 @@ class Driver:
         reviewed = with_factors(grouped.reviewed, halved, pricing)
         decided = self._decide(benchmarks, cells, accounts, reviewed)
         self.manifest.warnings += decided.warnings
+        quota = self.policy.supervision.review_quota
+        self.manifest.notes["review_quota"] = review_quota(
+            accounts, grouped.reviewed, grouped.books, quota
+        )
         paid, simulated, daily = self._points(pricing, grouped, accounts)
         months = settle_months(self.region, self.policy, self.manifest.year, paid, decided.extras)
         per_diem = settle_per_diem(self.region, self.policy, self.manifest.year, daily)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,25 @@ def by_place(accounts: Accounts, point_value: Mapping[tuple[str, str], int]) -> 
     for (pool, month), value in point_value.items():
         found[accounts.pools.index(pool) * MONTHS + accounts.months.index(month)] = value
     return found
+
+
+def review_quota(
+    accounts: Accounts,
+    reviewed: Sequence[ReviewedCase],
+    books: Mapping[int, Account],
+    quota: Fraction,
+) -> dict[str, object]:
+    """Special reviews beside the cases of route ``drg``, and the hospitals above the quota."""
+    asked: Counter[str] = Counter(accounts.key(c.account)[0] for c in reviewed if c.account >= 0)
+    cases: Counter[str] = Counter()
+    for account, book in books.items():
+        cases[accounts.key(account)[0]] += book.cases
+    above = [
+        {"hospital": hospital, "reviews": count, "cases": cases[hospital]}
+        for hospital, count in sorted(asked.items())
+        if count > quota * cases[hospital]
+    ]
+    return {"reviews": asked.total(), "cases": cases.total(), "above": above}
 
 
 def with_factors(

@@ -40,6 +40,7 @@ B: gross 96 444.62 × 0.98 = 94 515.73; self-pay 12 120 − 8 080 = 4 040;
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,13 @@ def test_statements(run: Path) -> None:
             "34266.14 6160.00 25295.53 0.00 26551.34 2810.61"
         ),
     ]
+
+
+def test_review_quota_is_reported(run: Path) -> None:
+    """Two reviews in 11 cases, both of B, which has 6: more than 5 ‰."""
+    notes = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["notes"]
+    above = [{"hospital": "B", "reviews": 2, "cases": 6}]
+    assert notes["review_quota"] == {"reviews": 2, "cases": 11, "above": above}
 
 
 def test_clearing(run: Path) -> None:
