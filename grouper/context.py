@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from grouper.cases import COLUMNS, Column
 from grouper.scheme import Scheme
 from grouper.settlement.amounts import MONEY, POINTS, decimal_column, exact_column
 from grouper.settlement.intake import AMOUNTS, Accounts, Intake
@@ -26,17 +27,35 @@ from grouper.settlement.region import Region
 _KEPT: Final = ("total_cost", "fund_paid", "patient_cash", "self_pay")
 
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
+_AS_IT_IS: Final = (
+    ("person_id", pa.string()),
+    ("admission_date", pa.date32()),
+    ("discharge_date", pa.date32()),
+    ("los", pa.int64()),
+    ("discharge", pa.int64()),
+    ("upload_date", pa.date32()),
+)
 CASES: Final = pa.schema(
     [
         ("case_id", pa.string()),
         *((name, _TEXT) for name in ("hospital_id", "pool", "month")),
         *((name, MONEY) for name in _KEPT),
+        *_AS_IT_IS,
     ]
 )
-"""hospital_id and month as the case has them; pool only where a budget pays or simulates; yuan."""
+"""hospital_id and month as the case has them; pool only where a budget pays or simulates; yuan.
 
-PLAIN: Final = ("case_id", *_KEPT)
+What indicators and supervision need of a stay stands as the case has it, null where the input has
+no such column.
+"""
+
+PLAIN: Final = ("case_id", *_KEPT, "person_id")
 """Columns of `CASES` that have about as many values as rows."""
+
+
+def context_columns() -> tuple[Column, ...]:
+    """The case columns that a run keeps beside those that it settles by."""
+    return tuple(COLUMNS[name] for name, _ in _AS_IT_IS)
 
 
 def case_rows(batch: pa.RecordBatch, intake: Intake, accounts: Accounts) -> pa.RecordBatch:
@@ -60,6 +79,7 @@ def case_rows(batch: pa.RecordBatch, intake: Intake, accounts: Accounts) -> pa.R
         pools,
         _column(batch, "settle_month", _TEXT),
         *(decimal_column(intake.amounts[AMOUNTS.index(name)], MONEY) for name in _KEPT),
+        *(_column(batch, name, kind) for name, kind in _AS_IT_IS),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=CASES)
 
@@ -67,7 +87,7 @@ def case_rows(batch: pa.RecordBatch, intake: Intake, accounts: Accounts) -> pa.R
 def _column(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
     position = batch.schema.get_field_index(name)
     if position < 0:
-        return pa.nulls(batch.num_rows, pa.string()).cast(kind)
+        return pa.nulls(batch.num_rows, pa.string() if kind == _TEXT else kind).cast(kind)
     column = batch.column(position)
     if pa.types.is_dictionary(column.type) or not pa.types.is_dictionary(kind):
         return column.cast(kind)

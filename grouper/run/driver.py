@@ -123,7 +123,8 @@ class Driver:
         beside = self._side_values(months.values, simulated)
         written = self._values(pricing, benchmarks, decided, beside, per_diem)
         outcome = Outcome(
-            self.region, self.policy, self.codes, accounts, statistics, benchmarks, months,
+            self.region, self.context.scheme, self.policy, self.codes, accounts, statistics,
+            benchmarks, months,
             year_end, per_diem, written.beside,
         )  # fmt: skip
         made = publish(self.out, self.manifest, outcome, self.numbers)

@@ -9,6 +9,7 @@ from pathlib import Path
 from grouper import __version__
 from grouper.cases import CaseSource, Column, open_cases
 from grouper.cases.names import column_names
+from grouper.context import context_columns
 from grouper.execution import Runner
 from grouper.grouping import columns_for
 from grouper.run.context import Context, Progress
@@ -98,6 +99,7 @@ def _open_sources(
 ) -> dict[str, CaseSource]:
     wanted: dict[str, Column] = {column.name: column for column in columns_for(scheme)}
     wanted |= {column.name: column for column in intake_columns(policy)}
+    wanted |= {column.name: column for column in context_columns() if column.name not in wanted}
     names = column_names(region)
     sources = {}
     for folder in ("cases", "history"):

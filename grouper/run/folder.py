@@ -17,7 +17,7 @@ from grouper.run.work import WORK, write_whole
 
 MANIFEST: Final = "manifest.json"
 LOG: Final = "log.jsonl"
-_TABLES: Final = ("grouped", "points")
+_TABLES: Final = ("cases", "grouped", "points")
 
 
 @dataclass

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from grouper.context import budget_table, groups_table, hospitals_table
 from grouper.parts import part_name
 from grouper.run.beside import SideSums
 from grouper.run.folder import Manifest, write_table
 from grouper.run.work import WORK
+from grouper.scheme import Scheme
 from grouper.settlement import checks, tables
 from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.clearing import YearOutcome
@@ -36,6 +38,7 @@ class Outcome:
     """Everything that was decided in a run."""
 
     region: Region
+    scheme: Scheme
     policy: Policy
     codes: tuple[str, ...]
     accounts: Accounts
@@ -60,6 +63,9 @@ def publish(
         "hospital_months": tables.hospital_months_table(outcome.months.statements),
         "clearing": tables.clearing_table(outcome.year_end.cleared),
         "rejected": _rejected(out, numbers),
+        "hospitals": hospitals_table(outcome.region),
+        "groups": groups_table(outcome.scheme),
+        "budget": budget_table(outcome.region),
     }
     if outcome.policy.participation.side_by_side:
         made["simulation"] = tables.simulation_table(

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from grouper.cases import CaseSource, Part, read_part
+from grouper.context import CASES, PLAIN, case_rows
 from grouper.grouping import RESULT_SCHEMA, STATUS, group_batch, id_hashes
 from grouper.kernels.statistics import add_accounts, add_cells
 from grouper.parts import ParquetFile, part_name
@@ -172,7 +173,8 @@ def group_task(shared: GroupShared, part: Part) -> Done:
         table = run / "grouped" / part_name(part.number)
         rejected_file = run / WORK / "rejected" / part_name(part.number)
         facts = facts_path(run, part.number)
-        files = [table, rejected_file, facts]
+        kept = run / "cases" / part_name(part.number)
+        files = [table, rejected_file, facts, kept]
         size = (shared.plan.accounts.size, 1 + len(AMOUNTS))
         sums, per_diem = np.zeros(size, np.int64), np.zeros(size, np.int64)
         stays = []
@@ -185,6 +187,7 @@ def group_task(shared: GroupShared, part: Part) -> Done:
             ParquetFile(table, GROUPED_SCHEMA) as grouped_out,
             ParquetFile(rejected_file, REJECTED_SCHEMA) as rejected_out,
             FactsWriter(facts, factors=shared.plan.with_factors) as facts_out,
+            ParquetFile(kept, CASES, plain=PLAIN) as kept_out,
             ExitStack() as stack,
         ):
             bills_out = None if bills is None else stack.enter_context(_bills_file(bills))
@@ -193,6 +196,7 @@ def group_task(shared: GroupShared, part: Part) -> Done:
                 intake = take_in(batch, grouped, shared.plan)
                 grouped_out.write(intake.grouped)
                 facts_out.write(grouped.case_id, intake)
+                kept_out.write(case_rows(batch, intake, shared.plan.accounts))
                 for rows in intake.rejected.to_batches():
                     rejected_out.write(rows)
                 if bills_out is not None and intake.bills is not None:
