@@ -8,19 +8,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cluster.remote import Ca, Certificate, Key, Server, connected
 from grouper.errors import MissingExtraError, RunError
 
 DEMO_CASES, DEMO_HOSPITALS, DEMO_SEED = 100_000, 10, 1
 _LISTENING = "serving on "
 _GROUPER = (sys.executable, "-m", "grouper.cli")
-
-Server = Annotated[str, typer.Option("--server", metavar="HOST:PORT", help="The running server.")]
 
 
 @contextmanager
@@ -64,6 +63,16 @@ def serve(
     metrics: Annotated[
         str | None, typer.Option("--metrics", metavar="HOST:PORT", help="Prometheus over HTTP.")
     ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Also a page to try, for browsers on this machine.")
+    ] = False,
+    web_listen: Annotated[
+        str, typer.Option("--web-listen", metavar="HOST:PORT", help="Where the page listens.")
+    ] = "127.0.0.1:8051",
+    run: Annotated[
+        list[Path] | None,
+        typer.Option("--run", metavar="RUN", help="For the page: run folders that price a case."),
+    ] = None,
 ) -> None:
     """Serve grouping and settlement runs over gRPC until stopped (服务)."""
     with _extra("serve"):
@@ -73,6 +82,7 @@ def serve(
         from cluster.server import app
         from cluster.server.config import load_config, parse_listen
         from cluster.server.logs import log_as_json
+        from cluster.web import page_beside
     log_as_json()
     if listen is not None:
         try:
@@ -88,16 +98,26 @@ def serve(
         "ray": ray,
         "metrics": metrics,
     }
+    if web:
+        try:
+            parse_listen(web_listen)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--web-listen") from None
     given = {name: value for name, value in options.items() if value is not None}
     settings = load_config(config, os.environ, given)
 
-    def started(chosen: int) -> None:
-        typer.echo(
-            f"{_LISTENING}{settings.host}:{chosen}, data below {settings.data}; Ctrl-C stops"
-        )
-        sys.stdout.flush()
+    page = page_beside(settings, web_listen, run or ()) if web else nullcontext("")
+    with page as address:
 
-    asyncio.run(app.serve(settings, started))
+        def started(chosen: int) -> None:
+            typer.echo(
+                f"{_LISTENING}{settings.host}:{chosen}, data below {settings.data}; Ctrl-C stops"
+            )
+            if address:
+                typer.echo(f"the page to try: {address}")
+            sys.stdout.flush()
+
+        asyncio.run(app.serve(settings, started))
 
 
 def submit(
@@ -113,21 +133,19 @@ def submit(
     follow: Annotated[
         bool, typer.Option("--follow", help="Wait for the end and print the statements.")
     ] = False,
+    ca: Ca = None,
+    certificate: Certificate = None,
+    key: Key = None,
 ) -> None:
     """Submit a settlement run to a server (提交结算任务).
 
     Names are folders below the server's data folder; on this machine, paths work as well.
     """
-    with _extra("submit"):
-        from cluster.client import Client
+    with connected(server, ca, certificate, key) as client:
         from cluster.follow import follow_run
         from cluster.server.config import is_loopback, parse_listen
-    try:
-        host, _ = parse_listen(server)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--server") from None
-    here = is_loopback(host)
-    with Client(server) as client:
+
+        here = is_loopback(parse_listen(server)[0])
         run = client.start_run(
             region=_place(region, here=here),
             scheme=_place(scheme, here=here),

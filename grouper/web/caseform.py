@@ -213,10 +213,9 @@ def _pieces(text: str, labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for line in lines:
         rest = line
         for label, value in _LABELLED.findall(line):
-            name = labels.get(label.casefold())
-            if name is not None:
+            if label.casefold() in labels:
                 rest = rest.replace(value, " ", 1).replace(label, " ", 1)
-                yield name, value
+                yield labels[label.casefold()], value
         if found := _AGE.search(rest):
             rest = rest.replace(found[0], " ")
             yield "age", found[1]
