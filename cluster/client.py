@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -23,6 +24,8 @@ from cluster.drg.v1 import case_pb2, grouping_service_pb2, run_service_pb2
 from cluster.drg.v1.grouping_service_pb2_grpc import GroupingServiceStub
 from cluster.drg.v1.run_service_pb2_grpc import RunServiceStub
 from cluster.errors import ServiceError, Violation
+from grouper.cases import open_cases, read_part
+from grouper.cases.files import split_codes
 
 ENDED = (
     run_service_pb2.RUN_STATE_SUCCEEDED,
@@ -153,6 +156,19 @@ class Client:
                 ended.set()
                 call.cancel()
 
+    def group_file(
+        self, path: Path, scheme: str = "", encoding: str = "utf-8"
+    ) -> Iterator[pa.Table]:
+        """Groups a file or folder of cases of any size; it is read as the answers are taken.
+
+        Raises:
+            CaseTableError: the cases cannot be read.
+            ServiceError: the server refused.
+        """
+        source = open_cases(path, encoding=encoding)
+        batches = (_as_sent(batch) for part in source.parts for batch in read_part(source, part))
+        return self.group_batches(batches, scheme)
+
     def start_run(
         self,
         *,
@@ -245,6 +261,17 @@ class Client:
             for response in self._runs.ReadRunTable(request):
                 with pa.ipc.open_stream(response.arrow_ipc) as reader:
                     yield reader.read_all()
+
+
+def _as_sent(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with code lists as lists, also where a CSV file holds them as texts."""
+    for name in ("dx", "px"):
+        if name in batch.schema.names:
+            column = batch.column(name)
+            at = batch.schema.get_field_index(name)
+            if not pa.types.is_list(column.type) and not pa.types.is_large_list(column.type):
+                batch = batch.set_column(at, name, split_codes(column))
+    return batch
 
 
 @contextmanager

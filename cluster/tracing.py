@@ -147,7 +147,7 @@ class TracedRunner:
         """Results of `task(shared, item)` in item order."""
         name = getattr(task, "__name__", "task").strip("_")
         for number, timed in enumerate(self._runner.map(_timed, (task, shared), items)):
-            attributes = {"part": number, "pid": timed.pid}
+            attributes = {"item": number, "pid": timed.pid}
             self._tracing.done(f"task {name}", timed.start, timed.end, attributes)
             yield timed.result
 
