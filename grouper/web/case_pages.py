@@ -71,11 +71,11 @@ class CasePages:
     def __init__(self, site: Site) -> None:
         self._site = site
         self.routes = [
-            Route("/{lang}/", self.page),
-            Route("/{lang}/codes", self.codes),
-            Route("/{lang}/explain", self.explain, methods=["POST"]),
-            Route("/{lang}/paste", self.paste, methods=["POST"]),
-            Route("/{lang}/names", self.names, methods=["POST"]),
+            Route("/{lang:language}/", self.page),
+            Route("/{lang:language}/codes", self.codes),
+            Route("/{lang:language}/explain", self.explain, methods=["POST"]),
+            Route("/{lang:language}/paste", self.paste, methods=["POST"]),
+            Route("/{lang:language}/names", self.names, methods=["POST"]),
         ]
 
     def page(self, request: Request) -> Response:

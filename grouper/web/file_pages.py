@@ -29,8 +29,8 @@ class FilePages:
     def __init__(self, site: Site) -> None:
         self._site = site
         self.routes = [
-            Route("/{lang}/file", self.page),
-            Route("/{lang}/file", self.group, methods=["POST"]),
+            Route("/{lang:language}/file", self.page),
+            Route("/{lang:language}/file", self.group, methods=["POST"]),
         ]
 
     def page(self, request: Request) -> Response:

@@ -25,9 +25,9 @@ class RunPages:
     def __init__(self, site: Site) -> None:
         self._site = site
         self.routes = [
-            Route("/{lang}/runs", self.runs),
-            Route("/{lang}/runs/{key}", self.run),
-            Route("/{lang}/runs/{key}/report/{file:path}", self.report),
+            Route("/{lang:language}/runs", self.runs),
+            Route("/{lang:language}/runs/{key}", self.run),
+            Route("/{lang:language}/runs/{key}/report/{file:path}", self.report),
         ]
 
     def runs(self, request: Request) -> Response:

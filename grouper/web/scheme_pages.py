@@ -21,13 +21,13 @@ class SchemePages:
     def __init__(self, site: Site) -> None:
         self._site = site
         self.routes = [
-            Route("/{lang}/scheme", self.choose),
-            Route("/{lang}/scheme/{key}", self.start),
-            Route("/{lang}/scheme/{key}/find", self.find),
-            Route("/{lang}/scheme/{key}/set/{name:path}", self.set),
-            Route("/{lang}/scheme/{key}/exclusion/{name:path}", self.exclusion),
-            Route("/{lang}/scheme/{key}/code/{code:path}", self.code),
-            Route("/{lang}/scheme/{key}/{place:path}", self.node),
+            Route("/{lang:language}/scheme", self.choose),
+            Route("/{lang:language}/scheme/{key}", self.start),
+            Route("/{lang:language}/scheme/{key}/find", self.find),
+            Route("/{lang:language}/scheme/{key}/set/{name:path}", self.set),
+            Route("/{lang:language}/scheme/{key}/exclusion/{name:path}", self.exclusion),
+            Route("/{lang:language}/scheme/{key}/code/{code:path}", self.code),
+            Route("/{lang:language}/scheme/{key}/{place:path}", self.node),
         ]
 
     def choose(self, request: Request) -> Response:

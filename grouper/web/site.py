@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -112,6 +113,21 @@ class Site:
         lang = language(request)
         base = f"/{lang}/scheme/{_quoted(shown.key)}/set"
         return Phrases(english=lang == "en", link=lambda name: f"{base}/{_quoted(name)}")
+
+
+class _Language(Convertor[str]):
+    """The first step of every address: nothing else is a language."""
+
+    regex = "|".join(LANGUAGES)
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("language", _Language())
 
 
 def language(request: Request) -> str:
