@@ -19,13 +19,15 @@ _SCRIPTS: Final = {"compare": ("whatif.js",), "sweep": ("whatif.js",)}
 _EMPTY: Final = {"nav": (), "year": "", "run": "", "scheme": "", "policy": "", "engine": ""}
 _HERE: Final = files("grouper.report")
 
-_BREAKS_SCRIPT: Final = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"})
+_BREAKS_SCRIPT: Final = {mark: f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
 
 
 def script_json(value: object) -> Markup:
     """A value as JSON that stays data inside a script element, whatever texts it holds."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup(text.translate(_BREAKS_SCRIPT))
+    for mark, escaped in _BREAKS_SCRIPT.items():
+        text = text.replace(mark, escaped)
+    return Markup(text)
 
 
 class Site:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from grouper.quality.registry import RULES
+
 Words = dict[str, tuple[str, str]]
 
 _ASK: Final = (
@@ -15,7 +17,7 @@ _ASK: Final = (
     "join grouped using (case_id) where case_id = '…'\""
 )
 
-WORDS: Final[Words] = {
+_OWN: Final[Words] = {
     # navigation and controls
     "brand": ("DRG 结算报告", "DRG settlement report"),
     "nav.overview": ("总览", "Overview"),
@@ -282,4 +284,6 @@ WORDS: Final[Words] = {
     "warning.closed_month_changed": ("已关账月份的点数有变", "Points of a closed month changed"),
     "warning.old_history": ("历史数据过早", "History is too old"),
 }
-"""Key → (Chinese, English)."""
+
+WORDS: Final[Words] = {f"rule.{r.code}": (r.zh, r.en) for r in RULES.values()} | _OWN
+"""Key → (Chinese, English); rules of data quality say their own words."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,14 @@ def browser() -> Iterator[Any]:
         launched.close()
 
 
+def until(page: Any, condition: str) -> None:
+    """Wait for a condition; the page's own policy forbids Playwright to evaluate it there."""
+    end = time.monotonic() + 20
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(50)
+
+
 class Window:
     """A page that remembers what the console said and what it asked for."""
 
@@ -63,7 +72,7 @@ class Window:
 
     def open(self, path: Path, asked: str = "") -> Any:
         self.page.goto(f"file://{path}{asked}")
-        self.page.wait_for_function("typeof drawAll === 'function'")
+        until(self.page, "typeof drawAll === 'function'")
         self.page.evaluate("drawAll()")
         return self.page
 
@@ -172,7 +181,7 @@ def test_tables_are_drawn_as_one_scrolls(window: Window, report: Path) -> None:
     whole = page.evaluate("PAGE.tables.drgs.rows.length")
     assert first < whole
     page.evaluate("document.querySelector('.frame').scrollTop = 1e6")
-    page.wait_for_function(f"document.querySelectorAll('tbody tr').length > {first}")
+    until(page, f"document.querySelectorAll('tbody tr').length > {first}")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert rows.count() == whole
 
@@ -199,7 +208,7 @@ def test_finding_a_page_by_keyboard(window: Window, report: Path) -> None:
     page.keyboard.type("长沙")
     page.keyboard.press("Enter")
     page.wait_for_url("**/hospitals/*.html")
-    page.wait_for_function("typeof drawAll === 'function'")
+    until(page, "typeof drawAll === 'function'")
     assert page.locator("h1").inner_text() == NAMES[4]
     page.locator("#jump").focus()
     page.keyboard.type("no such place")
@@ -213,9 +222,7 @@ def test_bounds_by_level(window: Window, report: Path) -> None:
     known = [p for p in sorted((report / "drgs").iterdir()) if '"stable":true' in p.read_text()]
     page = window.open(known[0])
     page.locator("#levels button").nth(1).click()
-    page.wait_for_function(
-        "document.querySelector('[data-chart=distribution]').layout.shapes.length === 3"
-    )
+    until(page, "document.querySelector('[data-chart=distribution]').layout.shapes.length === 3")
     window.good()
 
 

@@ -20,6 +20,7 @@ from grouper.report.write import write_report
 from grouper.settlement.routes import REASONS
 from grouper.settlement.rules import CLASSES
 from tests.report.conftest import NAMES
+from tests.settlement import golden
 from tests.test_cli import grouper
 
 DATA = re.compile(r"<script>window\.PAGE=(.*);window\.UP=", re.DOTALL)
@@ -154,6 +155,28 @@ def test_every_code_of_the_tables_has_its_words() -> None:
     for zh, en in [*WORDS.values(), *((c.zh, c.en) for c in COLUMNS.values())]:
         assert zh
         assert en
+
+
+def test_what_only_some_policies_make_stands_with_its_hospital(tmp_path: Path) -> None:
+    """Two cases paid per day (81 days in all), beside four paid by points."""
+    run = golden.settle(
+        tmp_path,
+        "huangyan-mixed",
+        [
+            *(golden.case(f"a{i}", "A", "D1", 10000) for i in range(4)),
+            golden.case("p1", "A", "D1", 30000, los=61),
+            golden.case("p2", "A", "D1", 5000, los=20, bed_day_flag=True),
+        ],
+        weights=[["BR19", "1", "", "1"]],
+        hospitals=[["A", "2"]],
+        budget=[("employee", "fund_total", 100000), ("employee", "per_diem", -8100)],
+        shares=[("employee", "01", 100)],
+        rates=[("per_diem", "", "", 10)],
+    )
+    page = data_of(write_report(load_run(run)).folder / "hospitals" / "A.html")
+    assert column(page, "per_diem", "cases") == [2]
+    assert column(page, "per_diem", "st_points") == [810.0]
+    assert "simulation" not in page["tables"]
 
 
 def test_slugs_are_file_names_of_their_own() -> None:
