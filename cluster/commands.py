@@ -142,7 +142,7 @@ def submit(
     Names are folders below the server's data folder; on this machine, paths work as well.
     """
     with connected(server, ca, certificate, key) as client:
-        from cluster.follow import follow_run
+        from cluster.follow import follow_run, hospital_names
         from cluster.server.config import is_loopback, parse_listen
 
         here = is_loopback(parse_listen(server)[0])
@@ -156,7 +156,7 @@ def submit(
         )
         typer.echo(f"run {run.run_id} is taken in")
         if follow:
-            follow_run(client, run.run_id)
+            follow_run(client, run.run_id, hospital_names(Path(region)) if here else None)
 
 
 def _place(name: str, *, here: bool) -> str:
@@ -175,7 +175,7 @@ def demo(
     """Make a region up, settle it on local Ray through the gRPC front end, show it (演示)."""
     with _extra("demo"):
         from cluster.client import Client
-        from cluster.follow import follow_run
+        from cluster.follow import follow_run, hospital_names
     region = out / "region"
     if region.is_dir():
         typer.echo(f"the region is there from an earlier demo: {region}")
@@ -186,7 +186,7 @@ def demo(
         run = client.start_run(
             region="region", scheme="chs-core", policy="guigang-points", out="run"
         )
-        follow_run(client, run.run_id)
+        follow_run(client, run.run_id, hospital_names(region))
     typer.echo(f"the run folder: {out / 'run'}")
 
 

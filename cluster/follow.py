@@ -1,10 +1,12 @@
 """A run as it is followed on the terminal, and what is shown of its result."""
 
+import csv
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -24,7 +26,7 @@ from cluster.client import Client
 from cluster.drg.v1 import run_service_pb2
 from grouper.errors import RunError
 
-_WIDTH = 140
+_WIDTH = 180
 _SHOWN = 40
 _COLUMNS = (
     ("hospital_id", "hospital"),
@@ -43,8 +45,13 @@ class _Show(Protocol):
     def __call__(self, run: run_service_pb2.Run) -> None: ...
 
 
-def follow_run(client: Client, run_id: str) -> None:
+def follow_run(client: Client, run_id: str, names: Mapping[str, str] | None = None) -> None:
     """Shows a run until it ends, then every hospital's statement and the accounts that close.
+
+    Args:
+        client: of the server.
+        run_id: the run.
+        names: of hospitals by their id, where the caller has them; a run knows ids only.
 
     Raises:
         RunError: the run failed or was cancelled.
@@ -62,7 +69,7 @@ def follow_run(client: Client, run_id: str) -> None:
         failure = run.failure
         raise RunError(f"the run {run_id} failed: {failure.message}", hint=failure.hint)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
-    console.print(statements(pa.concat_tables(client.table(run_id, "clearing"))))
+    console.print(statements(pa.concat_tables(client.table(run_id, "clearing")), names or {}))
     console.print(accounts(client.manifest(run_id)))
 
 
@@ -103,14 +110,32 @@ def _shown() -> Iterator[_Show]:
         yield draw
 
 
-def statements(clearing: pa.Table) -> Table:
+def hospital_names(region: Path) -> dict[str, str]:
+    """Names of hospitals by their id, from a region folder; none where it has no such file."""
+    try:
+        with (region / "hospitals.csv").open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return {}
+    return {
+        row["hospital_id"]: row["name"]
+        for row in rows
+        if row.get("hospital_id") and row.get("name")
+    }
+
+
+def statements(clearing: pa.Table, names: Mapping[str, str]) -> Table:
     """The year-end statement of every hospital and pool, as a table for the terminal."""
     table = Table(title="Hospital statements, yuan 医院清算表", title_justify="left")
-    for name, title in _COLUMNS:
-        left = name in ("hospital_id", "pool")
+    columns = list(_COLUMNS)
+    if names:
+        columns.insert(1, ("name", "name 名称"))
+    for name, title in columns:
+        left = name in ("hospital_id", "name", "pool")
         table.add_column(title, justify="left" if left else "right")
     for row in clearing.slice(0, _SHOWN).to_pylist():
-        table.add_row(*(_text(name, row[name]) for name, _ in _COLUMNS))
+        row["name"] = names.get(row["hospital_id"], "")
+        table.add_row(*(_text(name, row[name]) for name, _ in columns))
     if clearing.num_rows > _SHOWN:
         table.caption = f"and {clearing.num_rows - _SHOWN} more rows in clearing.parquet"
     return table

@@ -48,6 +48,7 @@ def test_submit_and_follow(tmp_path: Path) -> None:
         assert ended.returncode == 0, ended.stderr
         assert "stage values" in ended.stderr
         assert all(f"H{number}" in ended.stdout for number in range(4))
+        assert all(f"Hospital {number}" in ended.stdout for number in range(4))
         assert "24 of 24" in ended.stdout
         again = submit(tmp_path, address, "--request-id", "once")
         assert again.stdout.split()[1] == ended.stdout.split()[1]

@@ -8,14 +8,17 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 
-from cluster import remote
+from cluster import errors, remote
 from cluster.doctor import doctor
 from cluster.errors import ConfigError, ServiceError
-from cluster.server.config import load_config
+from cluster.server.config import Limits, ServerConfig, TlsFiles, load_config
 from cluster.server.metrics import Metrics
+from grouper import errors as engine_errors
+from grouper.errors import GrouperError
 from tests.cluster.certificates import Authority
 from tests.cluster.region import make_region
 from tests.cluster.test_commands import server, submit
+from tests.conftest import PROJECT
 
 
 def test_the_later_source_wins(tmp_path: Path) -> None:
@@ -123,3 +126,24 @@ def test_metrics_over_http(tmp_path: Path) -> None:
         scrapes.server_close()
     assert 'drg_cases_total{scheme="chs-core",status="grouped"} 2.0' in text
     assert 'drg_unknown_codes_total{list="dx",scheme="chs-core"} 3.0' in text
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_every_reason_of_the_service_is_listed(name: str) -> None:
+    text = (PROJECT / name).read_text(encoding="utf-8")
+    ours = {
+        value
+        for module in (errors, engine_errors)
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, GrouperError)
+    }
+    reasons = {kind.code for kind in ours} - {"ERROR", "SERVICE"}  # a base, and the client's own
+    assert {reason for reason in reasons if f"`{reason}`" not in text} == set()
+
+
+def test_every_setting_is_told() -> None:
+    text = (PROJECT / "docs" / "service.md").read_text(encoding="utf-8")
+    keys = {*ServerConfig.model_fields} - {"host", "port", "limits", "tls"} | {"listen"}
+    keys |= {f"limits.{key}" for key in Limits.model_fields}
+    keys |= {f"tls.{key}" for key in TlsFiles.model_fields}
+    assert {key for key in keys if f"`{key}`" not in text} == set()
