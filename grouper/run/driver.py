@@ -281,6 +281,11 @@ class Driver:
         slots = cells
         if plan.prices is not None:
             classes, slots = plan.prices.classes, price_rules(plan.prices)
+        kept = None
+        if halved:
+            part = self.policy.readmission.factor
+            scaled = [[rule.kept(part) for rule in rules] for rules in slots]
+            kept = compile_rules(scaled, factors=plan.with_factors)
         return (
             values.Pricing(
                 rules=compile_rules(slots, factors=plan.with_factors),
@@ -290,7 +295,7 @@ class Driver:
                 own=own,
                 halved=halved,
                 keep=self.policy.readmission.factor,
-                slots=tuple(map(tuple, slots)) if halved else (),
+                kept=kept,
             ),
             cells,
         )

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from grouper.errors import RunError
-from grouper.kernels.points import TOTAL_COST, add_points, case_points, case_values
+from grouper.kernels.points import add_points, case_points, case_values
 from grouper.parts import ParquetFile, part_name
 from grouper.run.beside import SideSums, compare
 from grouper.run.stages import TEXT, facts_path, stays_path
@@ -25,7 +25,7 @@ from grouper.settlement.numbers import SCALE
 from grouper.settlement.readmission import PERSON, earlier_stays
 from grouper.settlement.region import LEVELS
 from grouper.settlement.routes import CODE, DRG, INVALID, PER_DIEM, REASONS, ROUTES
-from grouper.settlement.rules import CLASSES, Rule, RuleTable
+from grouper.settlement.rules import CLASSES, RuleTable
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
@@ -80,8 +80,8 @@ class Pricing:
         classes: class by hospital; empty where slots are cells.
         per_diem: points per day (1e-8) by hospital; empty where no case is paid per day.
         own: coefficient in 1e-8 of each group and hospital; empty where they go by level.
-        halved: rows of which a readmission leaves ``keep``, by part; they are few and computed
-            in Python from ``slots``, the rules of every slot.
+        halved: rows of which a readmission leaves ``keep``, by part; their points follow from the
+            rules ``kept``.
     """
 
     rules: RuleTable
@@ -91,7 +91,7 @@ class Pricing:
     own: Ints = field(default_factory=lambda: np.empty((0, 0), np.int64))
     halved: dict[int, Ints] = field(default_factory=dict)
     keep: Fraction = Fraction(1)
-    slots: tuple[tuple[Rule, ...], ...] = ()
+    kept: RuleTable | None = None
 
     def points(
         self, facts: Facts, part: int, first: int
@@ -123,21 +123,39 @@ class Pricing:
             rate = np.array(self.per_diem, np.int64)[self._hospital(facts.account)[daily]]
             points[daily] = facts.days[daily] * rate
         halved = np.zeros(len(points), np.bool_)
-        if (rows := self.halved.get(part)) is not None:
+        rows = self.halved.get(part)
+        if rows is not None and self.kept is not None:
             here = rows[(rows >= first) & (rows < first + len(points))] - first
             halved[here] = True
-            for row in here.tolist():
-                points[row] = self._kept(facts, row, int(slot[row]), factor)
+            some = np.empty(len(here), np.int64)
+            taken = factor[here] if len(factor) else factor
+            fault = self._run(self.kept, facts, slot, taken, here, some, np.empty_like(kind[here]))
+            must_fit(facts, int(here[fault]) if fault >= 0 else -1)
+            points[here] = some
         return points, kind, halved
 
-    def _kept(self, facts: Facts, row: int, slot: int, factor: Ints) -> int:
-        """Points of a stay that a readmission halves."""
-        own = int(factor[row]) if len(factor) else SCALE
-        for rule in self.slots[slot]:
-            cost = int((facts.total if rule.cost == TOTAL_COST else facts.compliant)[row])
-            if rule.lowest <= cost <= rule.highest:
-                return rule.points(cost, own, self.keep)
-        raise AssertionError("the kernel found a rule for this case")
+    def _run(
+        self,
+        rules: RuleTable,
+        facts: Facts,
+        slot: Codes,
+        factor: Ints,
+        rows: Ints,
+        points: Ints,
+        kind: NDArray[np.int8],
+    ) -> int:
+        """Points of some rows of a batch by a table of rules; as `case_points`."""
+        return case_points(
+            slot[rows],
+            facts.total[rows],
+            facts.compliant[rows],
+            factor,
+            rules.start,
+            rules.bounds,
+            rules.terms,
+            points,
+            kind,
+        )
 
     def _hospital(self, account: Codes) -> Codes:
         place = np.where(account < -1, -2 - account, account)

@@ -6,7 +6,7 @@ The kernel and `Rule.points` are two evaluations of the same numbers; property t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -83,6 +83,19 @@ class Rule:
         if self.cap >= 0:
             exact = min(exact, Fraction(self.cap))
         return rounded(exact * keep)
+
+    def kept(self, keep: Fraction) -> Rule:
+        """The rule of stays of which a readmission leaves a part.
+
+        Rounding keeps order, so the cap may be rounded on its own.
+        """
+        return replace(
+            self,
+            fixed=rounded(self.offset * keep) if self.fixed >= 0 else -1,
+            slope=self.slope * keep,
+            offset=self.offset * keep,
+            cap=rounded(self.cap * keep) if self.cap >= 0 else -1,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,16 +259,18 @@ def compile_rules(cells: Sequence[Sequence[Rule]], *, factors: bool = False) -> 
     bounds = np.zeros((int(start[-1]), BOUND_COLUMNS), np.int64)
     terms = np.zeros((int(start[-1]), TERM_COLUMNS), np.uint64)
     for row, rule in enumerate(rule for rules in cells for rule in rules):
+        # Points beyond 63 bits are left to the terms, where the kernel says that they do not fit.
+        fixed = 0 <= rule.fixed <= ANY_COST and not factors
         bounds[row, [COST, LOWEST, HIGHEST, CLASS, FIXED, CAP, WEIGHTED]] = (
             rule.cost,
             rule.lowest,
             rule.highest,
             rule.kind,
-            -1 if factors else rule.fixed,
-            rule.cap,
+            rule.fixed if fixed else -1,
+            min(rule.cap, ANY_COST),
             rule.weighted,
         )
-        if rule.fixed < 0 or factors:
+        if not fixed:
             terms[row] = _terms(rule, factors=factors)
     return RuleTable(start, bounds, terms)
 

@@ -108,3 +108,11 @@ def test_sums_of_points_do_not_overflow(rows: list[tuple[int, int]]) -> None:
         mine = [p for where, p in rows if where == k]
         assert count[k] == len(mine)
         assert (int(high[k]) << 32) + int(low[k]) == sum(mine)
+
+
+@given(cells(), COSTS, st.integers(0, 10**10), st.fractions(0, 1, max_denominator=20))
+def test_kept_rules_are_the_rules_times_what_is_kept(
+    rules: list[Rule], cost: int, factor: int, keep: Fraction
+) -> None:
+    for one in rules:
+        assert one.kept(keep).points(cost, factor) == one.points(cost, factor, keep)
