@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from grouper.web.shelf import Shown
-from grouper.web.site import NotFoundError, Site, data_json
+from grouper.web.site import NotFoundError, Site, data_json, language
 
 PAGE_CODES: Final = 200
 
@@ -20,6 +21,7 @@ class SchemePages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._trees: dict[tuple[str, str], Markup] = {}
         self.routes = [
             Route("/{lang:language}/scheme", self.choose),
             Route("/{lang:language}/scheme/{key}", self.start),
@@ -38,6 +40,8 @@ class SchemePages:
     def _page(self, request: Request, piece: str, shown: Shown, **context: Any) -> Response:
         whole = request.query_params.get("piece") != "1"
         phrases = self._site.phrases(request, shown)
+        if whole:
+            context["tree"] = self._tree(request, shown)
         return self._site.render(
             request,
             "scheme.html.j2" if whole else piece,
@@ -51,6 +55,15 @@ class SchemePages:
             **context,
         )
 
+    def _tree(self, request: Request, shown: Shown) -> Markup:
+        """The whole tree, closed: a thousand rows that are the same on every page."""
+        key = (shown.key, language(request))
+        tree = self._trees.get(key)
+        if tree is None:
+            made = self._site.render(request, "tree.html.j2", shown=shown, browser=shown.browser)
+            tree = self._trees[key] = Markup(bytes(made.body).decode())
+        return tree
+
     def start(self, request: Request) -> Response:
         """What the scheme is."""
         shown = self._shown(request)
@@ -63,7 +76,7 @@ class SchemePages:
             "dx": len(pack.dx),
             "px": len(pack.px),
         }
-        return self._page(request, "start.html.j2", shown, at="", counts=counts)
+        return self._page(request, "start.html.j2", shown, counts=counts)
 
     def node(self, request: Request) -> Response:
         """An MDC, ADRG or DRG: its rule, what is below, and the sets that it asks for."""
@@ -75,7 +88,7 @@ class SchemePages:
         # A DRG is chosen within its ADRG, whose sets say what the cases are.
         asking = shown.browser.places[f"adrg/{place.adrg.node}"] if place.adrg else place
         sets = [(name, shown.browser.listed(name) or []) for name in shown.browser.asked(asking)]
-        return self._page(request, "node.html.j2", shown, at=key, place=place, sets=sets)
+        return self._page(request, "node.html.j2", shown, place=place, sets=sets)
 
     def set(self, request: Request) -> Response:
         """A set of codes, or a family of body sites."""
@@ -89,7 +102,6 @@ class SchemePages:
             request,
             "set.html.j2",
             shown,
-            at="",
             name=name,
             listed=part,
             total=len(listed),
@@ -110,7 +122,6 @@ class SchemePages:
             request,
             "exclusion.html.j2",
             shown,
-            at="",
             name=name,
             excluded=excluded,
             excluding=excluding,
@@ -127,7 +138,6 @@ class SchemePages:
             request,
             "code.html.j2",
             shown,
-            at="",
             facts=facts,
             known=known or bool(facts.sets or facts.severity),
             kind=entry.kind if entry is not None and known else "",

@@ -48,7 +48,7 @@ function toggle(item, open = item.getAttribute("aria-expanded") !== "true") {
   if (item.hasAttribute("aria-expanded")) item.setAttribute("aria-expanded", String(open));
 }
 
-function select(path) {
+function select(path, block = "nearest") {
   for (const item of tree.querySelectorAll("[aria-selected]")) item.removeAttribute("aria-selected");
   const found = [...tree.querySelectorAll("a")].find((one) => one.pathname === path);
   if (!found) return;
@@ -56,7 +56,7 @@ function select(path) {
   item.setAttribute("aria-selected", "true");
   for (let one = above(item); one; one = above(one)) toggle(one, true);
   stop(item);
-  found.scrollIntoView({ block: "nearest" });
+  found.scrollIntoView({ block });
 }
 
 function stop(item) {
@@ -115,9 +115,6 @@ new Finder(element("find"), element("found"), {
   },
 });
 
-const selected = tree.querySelector("[aria-selected]") || tree.querySelector("[role=treeitem]");
-if (selected) {
-  stop(selected);
-  if (selected.hasAttribute("aria-selected")) link(selected).scrollIntoView({ block: "center" });
-}
+stop(tree.querySelector("[role=treeitem]"));
+select(location.pathname, "center");
 window.scrollTo(0, 0);
