@@ -103,7 +103,8 @@ class FrontEnd:
             self._config.limits.arrow_bytes,
         )
         runs = RunService(
-            self._config.data, self._shelf, self._register, self._supervisor, self._executor
+            *(self._config.data, self._shelf, self._register, self._supervisor, self._executor),
+            self._config.buckets,
         )
         grouping_grpc.add_GroupingServiceServicer_to_server(grouping, server)
         run_grpc.add_RunServiceServicer_to_server(runs, server)

@@ -6,6 +6,7 @@ standard input ends, the server is gone, and so is this process.
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, TextIO
 
+from cluster.storage import bring, is_address, publish
 from cluster.tracing import TracedRunner, Tracing
 from grouper.cases import open_cases
 from grouper.errors import GrouperError
@@ -107,7 +109,13 @@ def _run(order: dict[str, Any], out: TextIO) -> None:
 
 
 def _settle(order: dict[str, Any], out: TextIO, tracing: Tracing) -> None:
-    region, encoding = Path(order["region"]), order["encoding"]
+    work, encoding = Path(order["work"]), order["encoding"]
+    region, out_folder = Path(order["region"]), Path(order["out"])
+    if is_address(order["region"]):
+        region = work / "region"
+        bring(order["region"], region)
+    if is_address(order["out"]):
+        out_folder = work / "run"
     scheme = load_scheme(order["scheme"])
     policy = load_policy(order["policy"])
     source = open_cases(region / "cases", wanted=(), encoding=encoding)
@@ -117,14 +125,16 @@ def _settle(order: dict[str, Any], out: TextIO, tracing: Tracing) -> None:
     if tracing.on:
         runner = TracedRunner(runner, tracing)
     try:
-        out_folder = Path(order["out"])
         rerun(
             *(region, scheme, policy, out_folder, runner),
             encoding=encoding,
             progress=reporter.progress,
         )
+        if is_address(order["out"]):
+            publish(out_folder, order["out"])
     finally:
         runner.close()
+    shutil.rmtree(work, ignore_errors=True)
     reporter.say("succeeded")
 
 

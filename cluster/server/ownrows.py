@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from cluster import codec
 from cluster.errors import ForbiddenError, StateError
+from cluster.storage import is_address
 from grouper.cases import COLUMNS, open_cases, read_part
 from grouper.cases.names import column_names
 
@@ -27,7 +28,7 @@ def must_be_own(table: str) -> None:
 
 
 def own_pieces(
-    files: list[Path], table: str, hospital: str, region: Path, encoding: str
+    files: list[pa.NativeFile], table: str, hospital: str, region: str, encoding: str
 ) -> Iterator[bytes]:
     """The hospital's rows of a table as Arrow IPC streams, at least one, in the table's order.
 
@@ -43,7 +44,12 @@ def own_pieces(
             whole = pq.read_table(path)
             yield from codec.messages(whole.filter(pc.equal(whole["hospital_id"], hospital)))
         return
-    rows = _cases(region, encoding)
+    if is_address(region):
+        raise StateError(
+            "the cases of this run lie in an object store, where nobody looks up whose they are",
+            hint="read clearing or hospital_months, or ask the bureau",
+        )
+    rows = _cases(Path(region), encoding)
     held = pa.table(
         {"case_id": pa.array([], pa.string()), "hospital_id": pa.array([], pa.string())}
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from google.protobuf.timestamp_pb2 import Timestamp
+from pyarrow import fs
 
 from cluster import codec
 from cluster.drg.v1 import run_service_pb2 as messages
@@ -21,6 +22,7 @@ from cluster.server.ownrows import must_be_own, own_pieces
 from cluster.server.principals import CALLER, Role
 from cluster.server.register import Record, Register, Spec, State
 from cluster.server.supervisor import Supervisor
+from cluster.storage import MANIFEST, is_address, may_use, opened
 from cluster.tracing import current_parent
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -47,8 +49,10 @@ class RunService(service.RunServiceServicer):
         register: Register,
         supervisor: Supervisor,
         executor: Executor,
+        buckets: tuple[str, ...] = (),
     ) -> None:
         self._data = data.resolve()
+        self._buckets = buckets
         self._shelf = shelf
         self._register = register
         self._supervisor = supervisor
@@ -105,8 +109,7 @@ class RunService(service.RunServiceServicer):
     ) -> messages.GetRunManifestResponse:
         """The manifest. Raises NotFoundError, StateError."""
         record = await self._finished(request.run_id)
-        manifest = Path(record.spec.out) / "manifest.json"
-        text = await asyncio.to_thread(manifest.read_text, encoding="utf-8")
+        text = await asyncio.to_thread(_manifest, record.spec.out)
         return messages.GetRunManifestResponse(manifest_json=text)
 
     async def ReadRunTable(  # noqa: N802 - named by the contract
@@ -119,12 +122,14 @@ class RunService(service.RunServiceServicer):
         if caller.role is Role.HOSPITAL:
             must_be_own(request.table)
         record = await self._finished(request.run_id)
-        files = _table_files(Path(record.spec.out), request.table)
+        loop = asyncio.get_running_loop()
+        files = await loop.run_in_executor(
+            self._executor, _table_files, record.spec.out, request.table
+        )
         if not files:
             raise NotFoundError(f"the run has no table {request.table!r}")
-        loop = asyncio.get_running_loop()
         if caller.role is Role.HOSPITAL:
-            region, encoding = Path(record.spec.region), record.spec.encoding
+            region, encoding = record.spec.region, record.spec.encoding
             pieces = own_pieces(files, request.table, caller.hospital, region, encoding)
         else:
             pieces = _pieces(files)
@@ -158,7 +163,8 @@ class RunService(service.RunServiceServicer):
             codecs.lookup(encoding)
         except LookupError:
             wrong.append(Violation("spec.encoding", "no such encoding; use utf-8 or gb18030"))
-        if "region" in paths and not Path(paths["region"]).is_dir():
+        region = paths.get("region", "")
+        if region and not is_address(region) and not Path(region).is_dir():
             wrong.append(Violation("spec.region", "no such folder below the data folder"))
         if wrong:
             raise RequestError(*wrong)
@@ -170,6 +176,10 @@ class RunService(service.RunServiceServicer):
             raise ValueError("must be set")
         if field == "scheme" and name in self._shelf.schemes:
             return self._shelf.schemes[name].source
+        if is_address(name) and field in ("region", "out"):
+            if not may_use(name, self._buckets):
+                raise ValueError("must lie below one of the buckets in the server's settings")
+            return name
         path = (self._data / name).resolve()
         if not path.is_relative_to(self._data) or path == self._data:
             raise ValueError("must lie below the data folder")
@@ -178,6 +188,8 @@ class RunService(service.RunServiceServicer):
         return str(path)
 
     def _shown(self, place: str) -> str:
+        if is_address(place):
+            return place
         path = Path(place)
         return str(path.relative_to(self._data)) if path.is_relative_to(self._data) else place
 
@@ -221,14 +233,26 @@ def _time(seconds: float | None) -> Timestamp | None:
     )
 
 
-def _table_files(folder: Path, table: str) -> list[Path]:
-    single = folder / f"{table}.parquet"
-    return [single] if single.is_file() else sorted((folder / table).glob("part-*.parquet"))
+def _manifest(out: str) -> str:
+    system, path = opened(out)
+    with system.open_input_stream(f"{path}/{MANIFEST}") as file:
+        return bytes(file.readall()).decode()
 
 
-def _pieces(files: list[Path]) -> Iterator[bytes]:
-    for path in files:
-        with pq.ParquetFile(path) as file:
+def _table_files(out: str, table: str) -> list[pa.NativeFile]:
+    """The files of a table, opened in their order; none where the run has no such table."""
+    system, base = opened(out)
+    single = f"{base}/{table}.parquet"
+    if system.get_file_info(single).is_file:
+        return [system.open_input_file(single)]
+    parts = system.get_file_info(fs.FileSelector(f"{base}/{table}", allow_not_found=True))
+    names = sorted(one.path for one in parts if one.is_file and one.extension == "parquet")
+    return [system.open_input_file(name) for name in names]
+
+
+def _pieces(files: list[pa.NativeFile]) -> Iterator[bytes]:
+    for opened_file in files:
+        with pq.ParquetFile(opened_file) as file:
             empty = True
             for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
                 empty = False

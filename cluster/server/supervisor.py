@@ -182,6 +182,7 @@ class Supervisor:
             "workers": self._config.workers,
             "ray": self._config.ray,
             "run_id": record.run_id,
+            "work": str(self._config.state / "transfers" / record.run_id),
             "traces": self._config.traces,
             "traceparent": record.traceparent,
         }
