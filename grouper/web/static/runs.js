@@ -4,7 +4,7 @@ import { element, show } from "./common.js";
 
 const piece = element("piece");
 const LIVE = 1500;
-const IDLE = 6000;
+const IDLE = 3000;
 
 async function refresh() {
   if (document.visibilityState === "visible" && !piece.contains(document.activeElement)) {
