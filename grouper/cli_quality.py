@@ -18,7 +18,15 @@ from grouper.cli import (
 )
 
 if TYPE_CHECKING:
+    from grouper.indicators.measure import Measured
+    from grouper.indicators.supervise import Supervised
     from grouper.quality.check import Checked
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")]
+PolicyOption = Annotated[
+    str | None,
+    typer.Option("--policy", metavar="POLICY", help="Another policy's choice and limits."),
+]
 
 _SHOWN = 10
 """Hospitals that are named on the terminal."""
@@ -26,7 +34,8 @@ _SHOWN = 10
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command()(quality)
+    for command in (quality, indicators, supervise, sample):
+        app.command()(command)
 
 
 def quality(
@@ -106,3 +115,134 @@ def _tell(found: Checked) -> None:
 
 def _rate(above: int, below: int) -> str:
     return f"{above / below:.2%}" if below else "-"
+
+
+def indicators(
+    run: RunArgument,
+    before: Annotated[
+        Path | None, typer.Option("--before", metavar="RUN0", help="An earlier run to compare.")
+    ] = None,
+    policy: PolicyOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write the tables here.")
+    ] = None,
+) -> None:
+    """Indicators of a run: CMI, cost and time index, group rate … (监测指标)."""
+    from grouper.indicators.change import changes_table
+    from grouper.indicators.measure import indicators_table, measure
+    from grouper.indicators.stays import Stays
+    from grouper.indicators.write import write_tables
+    from grouper.report import load_run
+    from grouper.settlement.policyfile import load_policy
+
+    rules = None if policy is None else load_policy(policy)
+    now = measure(Stays(load_run(run), rules))
+    tables = {"indicators": indicators_table(now)}
+    then = None
+    if before is not None:
+        then = measure(Stays(load_run(before), rules), [one.code for one in now.indicators])
+        tables["changes"] = changes_table(then, now)
+    _tell_indicators(now, then)
+    if out is not None:
+        write_tables(out, tables)
+        typer.echo(f"written to {out}")
+
+
+def _tell_indicators(now: Measured, then: Measured | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from grouper.indicators.change import change_rate, percent
+    from grouper.indicators.measure import told
+
+    console = Console()
+    table = Table("indicator", "", box=None)
+    names = ("before", "after", "change") if then else ("value", "numerator", "denominator")
+    for name in names:
+        table.add_column(name, justify="right")
+    for one in now.indicators:
+        new = now.of(one.code)
+        cells = [told(one, new), f"{float(new.numerator):,.2f}", f"{new.denominator:,}"]
+        if then is not None:
+            old = then.values.get((now.region, one.code))
+            a, b = old.exact if old else None, new.exact
+            rate = change_rate(a, b) if a is not None and b is not None else None
+            cells = [told(one, old) if old else "-", told(one, new)]
+            cells.append("-" if rate is None else percent(rate))
+        table.add_row(one.code, f"{one.zh} {one.unit}", *cells)
+    console.print(table)
+    for code, columns in now.absent.items():
+        console.print(f"not evaluated: {code} (no column {', '.join(columns)})")
+
+
+def supervise(
+    run: RunArgument,
+    region: Annotated[
+        Path, typer.Option("--region", metavar="REGION", help="The region folder of the run.")
+    ],
+    policy: PolicyOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Default: RUN/supervision.")
+    ] = None,
+) -> None:
+    """Supervision: signals per hospital, DRG and month, with the cases behind them (基金监管)."""
+    from grouper.indicators.stays import Stays
+    from grouper.indicators.supervise import supervise as watch
+    from grouper.indicators.write import write_supervision
+    from grouper.report import load_run
+    from grouper.settlement.policyfile import load_policy
+
+    rules = None if policy is None else load_policy(policy)
+    found = watch(Stays(load_run(run), rules), region)
+    folder = run / "supervision" if out is None else out
+    rows = write_supervision(folder, found)
+    _tell_signals(found)
+    typer.echo(f"{rows['rates']:,} rates and {rows['cases']:,} cases written to {folder}")
+
+
+def _tell_signals(found: Supervised) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("signal", "what it is", "cases", "rate", box=None)
+    missing = []
+    for row in found.signals_table().to_pylist():
+        if row["evaluated"]:
+            rate = _rate(row["cases"], row["among"])
+            what = f"{row['en']} ({row['zh']})"
+            table.add_row(row["signal"], what, f"{row['cases']:,}", rate)
+        else:
+            missing.append(f"not evaluated: {row['signal']} (no {row['absent']})")
+    console.print(table)
+    for line in missing:
+        console.print(line)
+
+
+def sample(
+    run: RunArgument,
+    share: Annotated[
+        str, typer.Option("--share", metavar="SHARE", help="Share of the stays, at least 0.1.")
+    ] = "0.1",
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Same seed, same.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Default: RUN/sample-S.csv.")
+    ] = None,
+) -> None:
+    """Draw a stratified sample of stays to be looked at by other hospitals (交叉抽查)."""
+    from decimal import Decimal, InvalidOperation
+    from fractions import Fraction
+
+    from grouper.indicators.sample import draw_sample
+    from grouper.indicators.stays import Stays
+    from grouper.indicators.write import write_sample
+    from grouper.report import load_run
+
+    try:
+        wanted = Fraction(Decimal(share))
+    except (InvalidOperation, ValueError, OverflowError):
+        raise typer.BadParameter(f"{share!r} is not a share such as 0.1") from None
+    drawn = draw_sample(Stays(load_run(run)), wanted, seed)
+    path = run / f"sample-{seed}.csv" if out is None else out
+    write_sample(path, drawn.rows)
+    typer.echo(f"{drawn.rows.num_rows:,} of {drawn.stays:,} stays written to {path}")

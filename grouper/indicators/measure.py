@@ -63,6 +63,11 @@ class Measured:
     absent: dict[str, tuple[str, ...]]
     values: dict[tuple[Key, str], Value]
 
+    @property
+    def region(self) -> Key:
+        """The key of the whole region."""
+        return Key("region", 0, "", "")
+
     def of(self, code: str, scope: str = "region", **key: object) -> Value:
         """One value; ``key`` as the fields of `Key`."""
         place = Key(
@@ -102,6 +107,16 @@ def measure(stays: Stays, codes: Sequence[str] | None = None) -> Measured:
             above = Fraction(int(numbers[2 * i]), one.scale)
             values[key, one.code] = Value(above, int(numbers[2 * i + 1]))
     return Measured(counted, absent, values)
+
+
+def told(one: Indicator, value: Value) -> str:
+    """A value as text: shares in percent, money with two places, the rest with four."""
+    exact = value.exact
+    if exact is None:
+        return "-"
+    if one.unit == "share":
+        return f"{rounded(exact * 100, Decimal('0.01'))} %"
+    return f"{rounded(exact, Decimal('0.01' if one.unit else '0.0001')):,}"
 
 
 def rounded(value: Fraction | None, places: Decimal = _PLACES) -> Decimal | None:
