@@ -126,6 +126,7 @@ def test_an_explanation_only_where_it_is_asked_for(client: Client) -> None:
     ("told", "message"),
     [
         (model.CodeNote, explanation_pb2.CodeNote),
+        (model.CodeChange, explanation_pb2.CodeChange),
         (model.Complication, explanation_pb2.Complication),
         (model.TestTrace, explanation_pb2.TestTrace),
         (model.NodeTrace, explanation_pb2.NodeTrace),

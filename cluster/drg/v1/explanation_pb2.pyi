@@ -128,8 +128,16 @@ class RunnerUp(_message.Message):
     drg_name: str
     def __init__(self, change: _Optional[_Union[Change, str]] = ..., code: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ..., status: _Optional[_Union[_case_pb2.GroupStatus, str]] = ..., mdc: _Optional[str] = ..., adrg: _Optional[str] = ..., drg: _Optional[str] = ..., drg_name: _Optional[str] = ...) -> None: ...
 
+class CodeChange(_message.Message):
+    __slots__ = ("given", "code")
+    GIVEN_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    given: str
+    code: str
+    def __init__(self, given: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
+
 class Explanation(_message.Message):
-    __slots__ = ("drg_name", "diagnoses", "procedures", "exclusion", "complications", "walks", "runners_up")
+    __slots__ = ("drg_name", "diagnoses", "procedures", "exclusion", "complications", "walks", "runners_up", "mapped")
     DRG_NAME_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSES_FIELD_NUMBER: _ClassVar[int]
     PROCEDURES_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +145,7 @@ class Explanation(_message.Message):
     COMPLICATIONS_FIELD_NUMBER: _ClassVar[int]
     WALKS_FIELD_NUMBER: _ClassVar[int]
     RUNNERS_UP_FIELD_NUMBER: _ClassVar[int]
+    MAPPED_FIELD_NUMBER: _ClassVar[int]
     drg_name: str
     diagnoses: _containers.RepeatedCompositeFieldContainer[CodeNote]
     procedures: _containers.RepeatedCompositeFieldContainer[CodeNote]
@@ -144,4 +153,5 @@ class Explanation(_message.Message):
     complications: _containers.RepeatedCompositeFieldContainer[Complication]
     walks: _containers.RepeatedCompositeFieldContainer[Walk]
     runners_up: _containers.RepeatedCompositeFieldContainer[RunnerUp]
-    def __init__(self, drg_name: _Optional[str] = ..., diagnoses: _Optional[_Iterable[_Union[CodeNote, _Mapping]]] = ..., procedures: _Optional[_Iterable[_Union[CodeNote, _Mapping]]] = ..., exclusion: _Optional[str] = ..., complications: _Optional[_Iterable[_Union[Complication, _Mapping]]] = ..., walks: _Optional[_Iterable[_Union[Walk, _Mapping]]] = ..., runners_up: _Optional[_Iterable[_Union[RunnerUp, _Mapping]]] = ...) -> None: ...
+    mapped: _containers.RepeatedCompositeFieldContainer[CodeChange]
+    def __init__(self, drg_name: _Optional[str] = ..., diagnoses: _Optional[_Iterable[_Union[CodeNote, _Mapping]]] = ..., procedures: _Optional[_Iterable[_Union[CodeNote, _Mapping]]] = ..., exclusion: _Optional[str] = ..., complications: _Optional[_Iterable[_Union[Complication, _Mapping]]] = ..., walks: _Optional[_Iterable[_Union[Walk, _Mapping]]] = ..., runners_up: _Optional[_Iterable[_Union[RunnerUp, _Mapping]]] = ..., mapped: _Optional[_Iterable[_Union[CodeChange, _Mapping]]] = ...) -> None: ...
