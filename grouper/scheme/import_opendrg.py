@@ -37,6 +37,7 @@ from grouper.scheme.write import Rows, write_pack
 
 _MOST_BYTES = 64 * 1024 * 1024
 _SITE_LABEL = "创伤"
+_BYTE_ORDER_MARK = "\ufeff"
 _SET_NAMES = {"zd": "dx", "ss": "px"}
 
 
@@ -169,7 +170,7 @@ class _Variant:
         try:
             if path.stat().st_size > _MOST_BYTES:
                 raise PackError("the file is too large", file=name, hint="is this the right file?")
-            return path.read_text("utf-8-sig")
+            return path.read_text("utf-8")
         except OSError as error:
             raise PackError(
                 f"cannot be read: {error.strerror}", file=name, hint="check out the whole project"
@@ -182,8 +183,14 @@ class _Variant:
     def table(self, name: str) -> dict[str, str]:
         """`code text` a line; a later line of the same code wins, as in the original."""
         found: dict[str, str] = {}
-        for line in self.text(self.folder / f"{name}.dat").splitlines():
+        path = self.folder / f"{name}.dat"
+        for line in self.text(path).split("\n"):
             code, _, rest = line.partition(" ")
+            if code.startswith(_BYTE_ORDER_MARK):
+                # The original reads the mark as a part of the code, which then no case has.
+                told = f"a byte order mark hides the code {code[1:]} from the original; left out"
+                self.fault(path, 1, told, lost=False)
+                continue
             if code.strip():
                 found[code] = rest
         return found
@@ -197,7 +204,7 @@ class _Variant:
     def module(self, path: Path) -> dict[str, ast.FunctionDef]:
         """The functions of a file."""
         try:
-            tree = ast.parse(self.text(path))
+            tree = ast.parse(self.text(path).removeprefix(_BYTE_ORDER_MARK))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             self.fault(path, getattr(error, "lineno", 0) or 0, f"not Python: {error}")
             return {}

@@ -359,9 +359,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "discharge.4": ("4 非医嘱离院", "4 against advice"),
     "discharge.5": ("5 死亡", "5 died"),
     "discharge.9": ("9 其他", "9 other"),
-    "level.1": ("一级", "1"),
-    "level.2": ("二级", "2"),
-    "level.3": ("三级", "3"),
+    "level.1": ("一级", "level 1"),
+    "level.2": ("二级", "level 2"),
+    "level.3": ("三级", "level 3"),
     "pool.employee": ("职工", "employee"),
     "pool.resident": ("居民", "resident"),
 }

@@ -74,7 +74,7 @@ def test_overlap(
 STAYS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 6)), max_size=14)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(STAYS)
 def test_overlaps_are_those_of_every_pair(stays: list[tuple[int, int, int]]) -> None:
     person = np.array([p for p, _, _ in stays], np.uint64)

@@ -209,7 +209,7 @@ CASES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases=st.lists(CASES, min_size=1, max_size=12))
 def test_the_twin_agrees(scheme: Scheme, cases: list[dict[str, Any]]) -> None:
     limits = Thresholds(accepted_principals=("Z51",))

@@ -175,6 +175,13 @@ def test_unknown_conditions(text: str) -> None:
         Scope("N", Sets(), {"a": ("N.a", ["A"])}).rule(ast.parse(text, mode="eval").body)
 
 
+def test_a_byte_order_mark_hides_a_code_as_in_the_original(tmp_path: Path) -> None:
+    found, pack = imported(tmp_path, {"DATA/MCC.dat": "\ufeffJ96 lung\nI21 x\n"})
+    assert pack.severity["MCC"] == {"I21": "x"}
+    assert "tiny/DATA/MCC.dat:1: a byte order mark hides the code J96" in faults(found)[-1]
+    assert not found.unread[-1].lost
+
+
 def test_a_folder_of_something_else(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="is no checkout of OpenDRG") as caught:
         variants(tmp_path)

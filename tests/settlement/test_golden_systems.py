@@ -24,6 +24,7 @@ CLEARING = (
 
 def test_every_row_of_the_specification_has_its_policy() -> None:
     assert set(builtin_policies()) == {
+        "beihai-monitoring",
         "guigang-points",
         "fujian-one-price",
         "shanwei-incentive",
