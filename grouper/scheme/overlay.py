@@ -2,7 +2,7 @@
 
 A row of an overlay stands instead of the row with the same key, or is added; `change = drop` takes
 the row away. `groups.csv` has two columns more, `change` and `place`; its rules are in
-docs/schemes.md.
+docs/scheme-packs.md.
 """
 
 from __future__ import annotations
