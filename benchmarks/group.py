@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from common import alternating, machine, region, scheme_folder, table
 
-from grouper.bulk import _SCHEMA, group_files
+from grouper.bulk import _WRITTEN, group_files
 from grouper.cases import CaseSource, Part, open_cases, read_part
 from grouper.execution import open_runner
 from grouper.grouping import columns_for
@@ -28,7 +28,7 @@ from grouper.scheme import load_scheme
 
 def floor_part(source: CaseSource, part: Part, folder: Path) -> None:
     """Read, map codes to integers, write as many columns as grouping does."""
-    with ParquetFile(folder / part_name(part.number), _SCHEMA) as file:
+    with ParquetFile(folder / part_name(part.number), _WRITTEN) as file:
         for batch in read_part(source, part):
             rows = batch.num_rows
             for name in ("dx", "px"):
@@ -40,7 +40,7 @@ def floor_part(source: CaseSource, part: Part, folder: Path) -> None:
             column = pa.DictionaryArray.from_arrays(positions, texts)
             file.write(
                 pa.RecordBatch.from_arrays(
-                    [batch.column("case_id"), *[column] * 6], names=_SCHEMA.names
+                    [batch.column("case_id"), *[column] * 6], names=_WRITTEN.names
                 )
             )
 
