@@ -44,7 +44,7 @@ def region(scheme: Path, cases: int, hospitals: int, *options: str) -> Path:
     words = "-".join(o.strip("-") for o in options)
     folder = DATA / f"{scheme.name}-{cases}-{hospitals}{'-' + words if words else ''}"
     if not (folder / "hospitals.csv").exists():
-        command = [sys.executable, "-m", "grouper.cli", "synth", "--scheme", str(scheme)]
+        command = [sys.executable, "-m", "grouper", "synth", "--scheme", str(scheme)]
         command += ["--cases", str(cases), "--hospitals", str(hospitals), "--seed", "7"]
         command += ["--out", str(folder), *options]
         subprocess.run(command, check=True, stdout=sys.stderr)

@@ -83,7 +83,7 @@ def main() -> None:
         for workers in options.workers:
             with tempfile.TemporaryDirectory(dir=source.parent) as scratch:
                 run = Path(scratch) / "run"
-                command = [sys.executable, "-m", "grouper.cli", "rerun", str(source)]
+                command = [sys.executable, "-m", "grouper", "rerun", str(source)]
                 command += ["--scheme", str(folder), "--policy", options.policy]
                 command += ["--out", str(run), "--workers", str(workers)]
                 seconds, memory = measured(command)

@@ -19,7 +19,7 @@ from grouper.errors import MissingExtraError, RunError
 
 DEMO_CASES, DEMO_HOSPITALS, DEMO_SEED = 100_000, 10, 1
 _LISTENING = "serving on "
-_GROUPER = (sys.executable, "-m", "grouper.cli")
+_GROUPER = (sys.executable, "-m", "grouper")
 
 
 @contextmanager
@@ -191,7 +191,7 @@ def demo(
 
 
 def _make_region(region: Path, cases: int, hospitals: int) -> None:
-    from grouper.cli import progress_bar
+    from grouper.cli.options import progress_bar
     from grouper.scheme import load_scheme
     from grouper.synth import synthesize
 

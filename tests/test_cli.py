@@ -16,7 +16,7 @@ from tests.scheme.builder import write
 
 def grouper(*words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "grouper.cli", *map(str, words)],
+        [sys.executable, "-m", "grouper", *map(str, words)],
         capture_output=True,
         text=True,
         env=os.environ | {"NO_COLOR": "1", "COLUMNS": "100"} | (env or {}),
@@ -122,7 +122,7 @@ def test_importing_the_package_is_light() -> None:
 
 def test_in_process_runs_never_import_ray(pack: Path, cases: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from grouper.cli import main\n"
+        "import sys; from grouper.cli.app import main\n"
         f"sys.argv = ['grouper', 'group', '--scheme', {str(pack)!r}, '--cases', {str(cases)!r},"
         f" '--out', {str(tmp_path / 'o')!r}]\n"
         "try: main()\nexcept SystemExit as e: assert not e.code\n"

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from grouper import cli_scheme
-from grouper.cli import app
+from grouper.cli import scheme as scheme_commands
+from grouper.cli.app import app
 from grouper.explain import Explainer, Explanation, NodeTrace, RunnerUp, explain_case
 from grouper.explain.render import render
 from grouper.grouping import group
@@ -218,7 +218,7 @@ def test_text_for_a_person() -> None:
 @pytest.fixture(scope="module")
 def commands() -> Any:
     if not any(g.name == "scheme" for g in app.registered_groups):
-        cli_scheme.register(app)
+        scheme_commands.register(app)
     return lambda *words: CliRunner().invoke(app, ["explain", *map(str, words)])
 
 

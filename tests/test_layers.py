@@ -26,7 +26,7 @@ def test_the_engine_imports_without_ray_and_grpc() -> None:
 
 def test_work_in_this_process_never_loads_ray() -> None:
     ended = _python(
-        "import sys, grouper.cli, grouper.run\n"
+        "import sys, grouper.cli.app, grouper.run\n"
         "from grouper.execution import open_runner\n"
         "open_runner(1)\n"
         "print(sorted({'ray', 'grpc', 'cluster'} & set(sys.modules)))"
@@ -42,7 +42,7 @@ def test_a_missing_extra_ends_with_2_and_says_what_to_install(
     code = (
         "import sys\n"
         "for name in ('ray', 'grpc'): sys.modules[name] = None\n"
-        "from grouper.cli import main\n"
+        "from grouper.cli.app import main\n"
         f"sys.argv = ['grouper', 'group', '--scheme', 'chs-core', '--cases', "
         f"{str(tmp_path / 'cases.csv')!r}, '--out', {str(tmp_path / 'out')!r}, *{arguments!r}]\n"
         "main()"

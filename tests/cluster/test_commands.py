@@ -12,7 +12,7 @@ import pytest
 
 from tests.cluster.region import make_region
 
-GROUPER = (sys.executable, "-m", "grouper.cli")
+GROUPER = (sys.executable, "-m", "grouper")
 
 
 def grouper(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

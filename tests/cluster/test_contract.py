@@ -50,7 +50,7 @@ def test_the_client_needs_no_kernels_and_no_ray() -> None:
     assert ended.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("module", ["cluster.commands", "grouper", "grouper.cli"])
+@pytest.mark.parametrize("module", ["cluster.commands", "grouper", "grouper.cli.app"])
 def test_commands_import_without_the_extra(module: str) -> None:
     if importlib.util.find_spec(module) is None:
         pytest.fail(f"{module} is missing")

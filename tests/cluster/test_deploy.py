@@ -78,7 +78,7 @@ def test_what_the_image_copies_is_there_and_its_commands_are_ours() -> None:
     for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
         assert all((PROJECT / name).exists() for name in sources.split())
     help_text = subprocess.run(
-        [sys.executable, "-m", "grouper.cli", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "grouper", "--help"], capture_output=True, text=True, check=True
     ).stdout
     for command in ("warmup", "doctor", "serve", "rerun"):
         assert re.search(rf"^\s*\W?\s*{command}\b", help_text, re.MULTILINE), command

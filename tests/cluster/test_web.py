@@ -14,7 +14,7 @@ from cluster.web import page_beside
 
 def test_the_page_beside_the_service(tmp_path: Path) -> None:
     arguments = ("--listen", "127.0.0.1:0", "--web", "--web-listen", "127.0.0.1:0")
-    command = [sys.executable, "-m", "grouper.cli", "serve", *arguments, "--data", str(tmp_path)]
+    command = [sys.executable, "-m", "grouper", "serve", *arguments, "--data", str(tmp_path)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

@@ -9,12 +9,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from grouper import cli_quality
+from grouper.cli import quality as quality_commands
 from grouper.errors import PolicyError, RunError
 from grouper.report import Run
 
 app = typer.Typer()
-cli_quality.register(app)
+quality_commands.register(app)
 
 
 def run_words(*words: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from grouper import cli_scheme
+from grouper.cli import scheme as scheme_commands
 from grouper.errors import GrouperError, PackError
 from grouper.scheme.import_opendrg import Imported, import_variant, variants, write_variant
 from grouper.scheme.import_python import Scope, Sets
@@ -209,7 +209,9 @@ def test_a_missing_table(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def command() -> Any:
-    return lambda *words: CliRunner().invoke(cli_scheme.scheme_app, ["import", *map(str, words)])
+    return lambda *words: CliRunner().invoke(
+        scheme_commands.scheme_app, ["import", *map(str, words)]
+    )
 
 
 def test_command(command: Any, tmp_path: Path) -> None:

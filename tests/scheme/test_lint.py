@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from grouper import cli_scheme
+from grouper.cli import scheme as scheme_commands
 from grouper.errors import PackError
 from grouper.scheme import logic, rules
 from grouper.scheme.compile import principal_reach
@@ -250,7 +250,7 @@ def test_a_hard_question_stays_undecided() -> None:
 
 @pytest.fixture(scope="module")
 def scheme() -> Any:
-    return lambda *words: CliRunner().invoke(cli_scheme.scheme_app, [str(w) for w in words])
+    return lambda *words: CliRunner().invoke(scheme_commands.scheme_app, [str(w) for w in words])
 
 
 def test_check_command(scheme: Any, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from grouper import cli_scheme
 from grouper.bulk import group_files
 from grouper.cases import open_cases
+from grouper.cli import scheme as scheme_commands
 from grouper.errors import CaseTableError, OutputError, PackError
 from grouper.execution import LocalRunner
 from grouper.explain import explainer_of
@@ -123,7 +123,7 @@ def test_faults_name_the_pack(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def scheme_command() -> Any:
-    return lambda *words: CliRunner().invoke(cli_scheme.scheme_app, [str(w) for w in words])
+    return lambda *words: CliRunner().invoke(scheme_commands.scheme_app, [str(w) for w in words])
 
 
 def test_list_command(scheme_command: Any, tmp_path: Path) -> None:

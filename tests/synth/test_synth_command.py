@@ -7,10 +7,10 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from grouper import cli_synth
+from grouper.cli import synth as synth_commands
 
 app = typer.Typer()
-cli_synth.register(app)
+synth_commands.register(app)
 app.command()(lambda: None)  # with one command only, typer would not expect its name
 
 

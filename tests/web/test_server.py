@@ -15,12 +15,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from grouper import cli_web
+from grouper.cli import web as web_commands
 from grouper.errors import GrouperError
 from grouper.web.server import WebServer
 from grouper.web.settings import AddressError, Tls, WebSettings
 
-GROUPER = (sys.executable, "-m", "grouper.cli")
+GROUPER = (sys.executable, "-m", "grouper")
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def test_the_command_opens_a_page_and_ends_when_asked(run: Path) -> None:
 )
 def test_what_the_command_refuses(arguments: list[str], told: str) -> None:
     app = typer.Typer()
-    cli_web.register(app)
+    web_commands.register(app)
     ended = CliRunner().invoke(app, arguments, env={"COLUMNS": "300"})
     if isinstance(ended.exception, GrouperError):
         assert told in str(ended.exception)
@@ -74,7 +74,7 @@ def test_what_the_command_refuses(arguments: list[str], told: str) -> None:
 
 def test_a_missing_extra_is_told() -> None:
     code = (
-        "import sys\nsys.modules['uvicorn'] = None\nfrom grouper.cli import main\n"
+        "import sys\nsys.modules['uvicorn'] = None\nfrom grouper.cli.app import main\n"
         "sys.argv = ['grouper', 'web']\nmain()"
     )
     ended = subprocess.run(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grouper.cli.options import EditionOption, SchemeOption
 from grouper.errors import GrouperError
 
 if TYPE_CHECKING:
@@ -30,14 +31,6 @@ scheme_app = typer.Typer(
 PackArgument = Annotated[
     str, typer.Argument(metavar="PACK", help="Folder of a scheme pack, or a built-in name.")
 ]
-PackOption = Annotated[
-    str,
-    typer.Option("--scheme", metavar="PACK", help="Folder of a scheme pack, or a built-in name."),
-]
-EditionOption = Annotated[
-    str,
-    typer.Option("--edition", help="Edition of the cases' codes: insurance or clinical."),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -48,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    scheme: PackOption,
+    scheme: SchemeOption,
     dx: Annotated[
         list[str] | None,
         typer.Option("--dx", metavar="A,B", help="Diagnoses, the principal first."),

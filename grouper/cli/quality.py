@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grouper.cli import (
+from grouper.cli.options import (
     EncodingOption,
     RayOption,
+    RunArgument,
     SchemeOption,
     WorkersOption,
     check_encoding,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from grouper.indicators.supervise import Supervised
     from grouper.quality.check import Checked
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")]
 PolicyOption = Annotated[
     str | None,
     typer.Option("--policy", metavar="POLICY", help="Another policy's choice and limits."),

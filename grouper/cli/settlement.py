@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grouper.cli import (
+from grouper.cli.options import (
     EncodingOption,
     RayOption,
     SchemeOption,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grouper.cli import SchemeOption, progress_bar
+from grouper.cli.options import SchemeOption, progress_bar
 
 if TYPE_CHECKING:
     from grouper.synth import RegionSummary

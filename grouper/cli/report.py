@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grouper.cli import (
+from grouper.cli.options import (
     EncodingOption,
     RayOption,
+    RunArgument,
     SchemeOption,
     WorkersOption,
     check_encoding,
@@ -19,8 +20,6 @@ from grouper.cli import (
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,1 @@
+"""The command line: `grouper` and `python -m grouper`."""

@@ -1,0 +1,89 @@
+"""The command line: parse, call, print. What a command does stands in the room it calls.
+
+Imports of the engine stand inside the commands, so that `grouper --help` answers at once.
+Exit codes: 0 done, 1 failed, 2 the command was not understood or an extra is not installed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated
+
+import typer
+
+from grouper import __version__
+from grouper.cli import grouping, quality, report, scheme, settlement, synth, web
+from grouper.errors import GrouperError, MissingExtraError
+
+COMMAND_GROUP = "grouper.commands"
+"""Entry point group: further commands, each a function for typer."""
+
+app = typer.Typer(
+    name="grouper",
+    help="DRG grouping and settlement (DRG 分组与结算), exact to the fen.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"grouper {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _mount_commands() -> None:
+    """Add the commands of installed parts (`grouper.commands`)."""
+    for entry in sorted(entry_points(group=COMMAND_GROUP), key=lambda e: e.name):
+        try:
+            command = entry.load()
+        except ImportError as error:
+            command = _unavailable(entry, error)
+        app.command(entry.name, help=command.__doc__)(command)
+
+
+def _unavailable(entry: EntryPoint, error: ImportError) -> Callable[..., None]:
+    def command(context: typer.Context) -> None:
+        raise MissingExtraError("cluster", f"grouper {entry.name}") from error
+
+    command.__doc__ = "(needs the extra 'cluster')"
+    return command
+
+
+def main() -> None:
+    """Entry point of the `grouper` command."""
+    for commands in (grouping, quality, report, scheme, settlement, synth, web):
+        commands.register(app)
+    _mount_commands()
+    try:
+        app()
+    except MissingExtraError as error:
+        _fail(error, 2)
+    except GrouperError as error:
+        _fail(error, 1)
+
+
+def _fail(error: GrouperError, code: int) -> None:
+    place = f"{error.where()}: " if error.where() else ""
+    typer.secho(
+        f"error: {place}{error.message}", fg="red" if sys.stderr.isatty() else None, err=True
+    )
+    rule = getattr(error, "rule", "")
+    if rule:
+        typer.echo(f"  rule: {rule}", err=True)
+    if error.hint:
+        typer.echo(f"  {error.hint}", err=True)
+    raise SystemExit(code)

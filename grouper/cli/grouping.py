@@ -1,0 +1,82 @@
+"""The commands `group` and `warmup`. Parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grouper.cli.options import (
+    EditionOption,
+    EncodingOption,
+    RayOption,
+    SchemeOption,
+    WorkersOption,
+    check_encoding,
+    note,
+    progress_bar,
+    running,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (group, warmup):
+        app.command()(command)
+
+
+def group(
+    scheme: SchemeOption,
+    cases: Annotated[
+        Path, typer.Option("--cases", metavar="FILE_OR_DIR", help="Parquet, CSV or Arrow IPC.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE_OR_DIR", help="X.parquet, or a folder of parts."),
+    ],
+    workers: WorkersOption = 1,
+    ray: RayOption = None,
+    encoding: EncodingOption = "utf-8",
+    edition: EditionOption = "insurance",
+) -> None:
+    """Group cases: MDC, ADRG and DRG of each (病例分组)."""
+    from grouper.bulk import group_files
+    from grouper.cases import open_cases
+    from grouper.grouping import columns_for, required_for
+    from grouper.scheme import load_scheme
+
+    loaded = load_scheme(scheme, edition=edition)
+    source = open_cases(
+        cases,
+        wanted=columns_for(loaded),
+        required=required_for(loaded),
+        encoding=check_encoding(encoding),
+    )
+    for name in source.absent:
+        note(f"no column {name}: it counts as null")
+    with running(workers, ray) as runner, progress_bar("grouping", source.rows) as advance:
+        counts = group_files(source, loaded, out, runner, advance)
+    total = sum(counts[s] for s in ("grouped", "ambiguous", "ungrouped", "invalid"))
+    typer.echo(
+        f"{total:,} cases: {counts['grouped']:,} grouped, {counts['ambiguous']:,} ambiguous,"
+        f" {counts['ungrouped']:,} ungrouped, {counts['invalid']:,} invalid"
+    )
+    if counts.get("unknown_dx") or counts.get("unknown_px"):
+        typer.echo(
+            f"codes that {loaded.id} does not know: {counts['unknown_dx']:,} of diagnoses,"
+            f" {counts['unknown_px']:,} of procedures"
+        )
+    if counts.get("undated"):
+        note(f"{counts['undated']:,} cases were discharged on days without a valid pack")
+    typer.echo(f"written to {out}")
+
+
+def warmup() -> None:
+    """Compile every kernel into the cache, so that later commands start at once."""
+    from grouper.kernels import load_all
+    from grouper.kernels.jit import cache_folder
+
+    with progress_bar("compiling", -1):
+        names = load_all()
+    typer.echo(f"{len(names)} kernel modules are ready in {cache_folder()}")

@@ -1,0 +1,94 @@
+"""What several commands share: their options, notes, the runner and the progress bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from grouper.execution import Runner
+
+SchemeOption = Annotated[
+    str,
+    typer.Option("--scheme", metavar="PACK", help="Folder of a scheme pack, or a built-in name."),
+]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=1, help="Worker processes; 1 works in this process.")
+]
+RayOption = Annotated[
+    str | None, typer.Option("--ray", metavar="ADDRESS", help="Work on this Ray cluster.")
+]
+EditionOption = Annotated[
+    str,
+    typer.Option("--edition", help="Edition of the cases' codes: insurance or clinical."),
+]
+EncodingOption = Annotated[
+    str, typer.Option("--encoding", help="Encoding of CSV files: utf-8 or gb18030.")
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")]
+
+
+def check_encoding(name: str) -> str:
+    """The encoding as Python calls it.
+
+    Raises:
+        typer.BadParameter: there is none of that name.
+    """
+    import codecs
+
+    try:
+        return "utf-8" if codecs.lookup(name).name == "utf-8" else name
+    except LookupError:
+        raise typer.BadParameter(f"unknown encoding {name!r}; use utf-8 or gb18030") from None
+
+
+def note(text: str) -> None:
+    """Say something beside the result."""
+    typer.echo(f"note: {text}", err=True)
+
+
+@contextmanager
+def running(workers: int, ray: str | None) -> Iterator[Runner]:
+    """A runner, closed at the end."""
+    from grouper.execution import open_runner
+
+    runner = open_runner(workers, ray)
+    try:
+        yield runner
+    finally:
+        runner.close()
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal, nothing elsewhere.
+
+    Args:
+        total: number of steps; -1 where it is not known.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None if total < 0 else total)
+        yield lambda done: progress.update(task, advance=done)
