@@ -6,7 +6,7 @@ Its own work per part is small and constant; everything per case happens in the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,12 +21,14 @@ from grouper.quality.evaluate import make_plan as make_quality_plan
 from grouper.quality.registry import DUPLICATE, RULES
 from grouper.run import stages, values
 from grouper.run.beside import SideSums
+from grouper.run.books import POINT_COLUMNS, AccountTotal
 from grouper.run.context import Context
 from grouper.run.folder import finish
 from grouper.run.population import People
 from grouper.run.publish import Outcome, close_accounts, publish
 from grouper.run.tally import (
     Grouped,
+    PointTotals,
     Written,
     by_place,
     reasons_of,
@@ -64,10 +66,6 @@ from grouper.settlement.prices import make_price_list
 from grouper.settlement.reviews import Decided, ReviewedCase, decide
 from grouper.settlement.routes import ROUTES
 from grouper.settlement.rules import CLASSES, Rule, cell_rules, compile_rules, price_rules
-from grouper.settlement.statistics import (
-    SumTotal,
-    cell_count,
-)
 
 _STAY_BUCKETS = 16
 
@@ -222,7 +220,7 @@ class Driver:
             reviewed,
             np.sort(hashes),
         )
-        grouped = Grouped(SumTotal(cell_count(len(self.codes))))
+        grouped = Grouped(len(self.codes), plan.accounts.size)
         digests: dict[str, str] = {}
         results = self.runner.map(stages.group_task, shared, source.parts)
         for done in self.context.each("group", results, len(source.parts)):
@@ -319,24 +317,27 @@ class Driver:
         self, pricing: values.Pricing, grouped: Grouped, accounts: Accounts
     ) -> tuple[dict[AccountKey, Account], dict[AccountKey, Account], dict[AccountKey, Account]]:
         """Accounts with their points: paid, simulated, per day."""
-        sums = self._point_sums("points", pricing)
-        books = ({}, {}, {})  # type: tuple[dict[int, Account], dict[int, Account], dict[int, Account]]
-        books[0].update(grouped.books)
-        books[2].update(grouped.per_diem)
-        for part in sums:
-            for book, found in zip(books, (part.paid, part.simulated, part.per_diem), strict=True):
-                for account, (cases, points) in found.exact().items():
-                    mine = book.setdefault(account, Account())
-                    mine.points += points
-                    if book is books[1]:
-                        mine.cases += cases
-        keyed = [{accounts.key(a): account for a, account in book.items()} for book in books]
-        return keyed[0], keyed[1], keyed[2]
+        totals = self._point_totals("points", pricing)
+        keys = accounts.keys()
+        paid = {keys[a]: replace(book) for a, book in grouped.books.items()}
+        for a, (_, points) in zip(*totals.paid.rows(), strict=True):
+            paid[keys[a]].points = points
+        simulated = {
+            keys[a]: Account(cases=cases, points=points)
+            for a, (cases, points) in zip(*totals.simulated.rows(), strict=True)
+        }
+        daily = {keys[a]: replace(book) for a, book in grouped.per_diem.items()}
+        for a, (_, points) in zip(*totals.per_diem.rows(), strict=True):
+            daily[keys[a]].points = points
+        return paid, simulated, daily
 
-    def _point_sums(self, stage: str, pricing: values.Pricing) -> Iterator[values.PointSums]:
+    def _point_totals(self, stage: str, pricing: values.Pricing) -> PointTotals:
         shared = values.PointsShared(str(self.out), pricing)
+        totals = PointTotals(pricing.accounts.size)
         results = self.runner.map(values.points_task, shared, self.numbers)
-        yield from self.context.each(stage, results, len(self.numbers))
+        for part in self.context.each(stage, results, len(self.numbers)):
+            totals.add(part)
+        return totals
 
     def _year_books(
         self,
@@ -372,9 +373,10 @@ class Driver:
         )
         pricing, cells = self._pricing(recomputed, plan, halved)
         books = {key: replace(account, points=0) for key, account in paid.items()}
-        for part in self._point_sums("year points", pricing):
-            for account, (_, points) in part.paid.exact().items():
-                books[plan.accounts.key(account)].points += points
+        totals = self._point_totals("year points", pricing)
+        keys = plan.accounts.keys()
+        for a, (_, points) in zip(*totals.paid.rows(), strict=True):
+            books[keys[a]].points = points
         again = decide(self.region, self.policy, recomputed, cells, plan.accounts, reviewed)
         return books, again.extras
 
@@ -409,22 +411,22 @@ class Driver:
             decided.by_part,
             self.policy.participation.side_by_side,
         )
-        written = Written()
+        cases = 0
+        paid = AccountTotal(accounts.size, POINT_COLUMNS)
         beside: list[SideSums] = []
         digests: dict[str, str] = {}
         classes: Counter[str] = Counter()
         results = self.runner.map(values.values_task, shared, self.numbers)
         for done in self.context.each("values", results, len(self.numbers)):
             result: values.ValuesResult = done.result
-            for account, (cases, points) in result.written.paid.exact().items():
-                key = accounts.key(account)
-                known = written.paid.get(key, (0, 0))
-                written.paid[key] = (known[0] + cases, known[1] + points)
+            paid.add(result.written.paid)
             beside.append(result.beside)
             classes.update(result.classes)
-            written.cases += result.cases
+            cases += result.cases
             digests |= done.published
-        written.beside = SideSums.join(beside)
+        keys = accounts.keys()
+        rows = zip(*paid.rows(), strict=True)
+        written = Written({keys[a]: (n, p) for a, (n, p) in rows}, SideSums.join(beside), cases)
         counts = {f"class {name}": classes[name] for name in CLASSES}
         counts |= {f"review {state}": count for state, count in decided.counts.items()}
         self.manifest.stage("points", {**counts, "cases": written.cases}, digests)

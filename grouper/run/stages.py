@@ -21,12 +21,13 @@ from grouper.context import CASES, PLAIN, case_rows
 from grouper.grouping import RESULT_SCHEMA, STATUS, group_batch, id_hashes
 from grouper.kernels.statistics import add_accounts, add_cells
 from grouper.parts import ParquetFile, part_name
+from grouper.run.books import AMOUNT_COLUMNS, AccountSums
 from grouper.run.work import WORK, Done, once
 from grouper.scheme import Scheme
 from grouper.settlement.dip import count_keys, dip_keys
 from grouper.settlement.facts import FactsWriter
 from grouper.settlement.history import month_codes, take_in_history
-from grouper.settlement.intake import AMOUNTS, REJECTED_SCHEMA, Intake, IntakePlan, take_in
+from grouper.settlement.intake import REJECTED_SCHEMA, Intake, IntakePlan, take_in
 from grouper.settlement.prices import BILLS_SCHEMA
 from grouper.settlement.reviews import ReviewedCase, find_reviewed
 from grouper.settlement.routes import DRG, PER_DIEM, ROUTES
@@ -135,14 +136,6 @@ class GroupShared:
     review_hashes: UInt64s
 
 
-@dataclass(frozen=True)
-class AccountSums:
-    """Accounts with cases, and (cases, *`AMOUNTS`) of each."""
-
-    accounts: NDArray[np.int32]
-    sums: Ints
-
-
 @dataclass
 class GroupResult:
     """What the group stage knows of a part.
@@ -175,7 +168,7 @@ def group_task(shared: GroupShared, part: Part) -> Done:
         facts = facts_path(run, part.number)
         kept = run / "cases" / part_name(part.number)
         files = [table, rejected_file, facts, kept]
-        size = (shared.plan.accounts.size, 1 + len(AMOUNTS))
+        size = (shared.plan.accounts.size, AMOUNT_COLUMNS)
         sums, per_diem = np.zeros(size, np.int64), np.zeros(size, np.int64)
         stays = []
         bills = None
@@ -211,7 +204,7 @@ def group_task(shared: GroupShared, part: Part) -> Done:
             path.parent.mkdir(exist_ok=True)
             np.save(path, np.concatenate(stays, axis=1))
             files.append(path)
-        result.books, result.per_diem = _sparse(sums), _sparse(per_diem)
+        result.books, result.per_diem = AccountSums.of(sums), AccountSums.of(per_diem)
         return result, files
 
     return once(shared.run, "group", part.number, work)
@@ -219,11 +212,6 @@ def group_task(shared: GroupShared, part: Part) -> Done:
 
 def _bills_file(path: Path) -> ParquetFile:
     return ParquetFile(path, BILLS_SCHEMA)
-
-
-def _sparse(sums: Ints) -> AccountSums:
-    used = np.flatnonzero(sums[:, 0])
-    return AccountSums(used.astype(np.int32), sums[used])
 
 
 def _count(

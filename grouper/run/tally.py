@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grouper.run import stages, values
 from grouper.run.beside import SideSums
+from grouper.run.books import (
+    AMOUNT_COLUMNS,
+    POINT_COLUMNS,
+    AccountTotal,
+    PointSums,
+    books_of,
+)
 from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.intake import Accounts
 from grouper.settlement.months import MONTHS, Account, AccountKey
@@ -23,17 +31,17 @@ from grouper.settlement.rules import CLASSES
 from grouper.settlement.statistics import SumTotal, cell_count
 
 
-@dataclass
 class Grouped:
     """Everything the group stage learnt, over all parts."""
 
-    cells: SumTotal
-    books: dict[int, Account] = field(default_factory=dict)
-    per_diem: dict[int, Account] = field(default_factory=dict)
-    cases: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    cost: Counter[str] = field(default_factory=Counter)
-    reviewed: list[ReviewedCase] = field(default_factory=list)
+    def __init__(self, kinds: int, accounts: int) -> None:
+        self.cells = SumTotal(cell_count(kinds))
+        self.cases = 0
+        self.counts: Counter[str] = Counter()
+        self.cost: Counter[str] = Counter()
+        self.reviewed: list[ReviewedCase] = []
+        self._paid = AccountTotal(accounts, AMOUNT_COLUMNS)
+        self._per_diem = AccountTotal(accounts, AMOUNT_COLUMNS)
 
     def add(self, part: stages.GroupResult) -> None:
         """Add a part."""
@@ -42,11 +50,34 @@ class Grouped:
         self.counts.update(part.counts)
         self.cost.update(part.cost)
         self.reviewed += part.reviewed
-        for books, sums in ((self.books, part.books), (self.per_diem, part.per_diem)):
+        for total, sums in ((self._paid, part.books), (self._per_diem, part.per_diem)):
             if sums is not None:
-                rows = zip(sums.accounts.tolist(), sums.sums.tolist(), strict=True)
-                for account, row in rows:
-                    books.setdefault(account, Account()).add(Account(*row))
+                total.add(sums)
+
+    @cached_property
+    def books(self) -> dict[int, Account]:
+        """Accounts of route ``drg``, without their points; asked for after the last part."""
+        return books_of(self._paid)
+
+    @cached_property
+    def per_diem(self) -> dict[int, Account]:
+        """Accounts of route ``per_diem``; asked for after the last part."""
+        return books_of(self._per_diem)
+
+
+class PointTotals:
+    """Cases and points of all parts by account: paid, simulated, and per day."""
+
+    def __init__(self, accounts: int) -> None:
+        self.paid = AccountTotal(accounts, POINT_COLUMNS)
+        self.simulated = AccountTotal(accounts, POINT_COLUMNS)
+        self.per_diem = AccountTotal(accounts, POINT_COLUMNS)
+
+    def add(self, part: PointSums) -> None:
+        """Add a part."""
+        self.paid.add(part.paid)
+        self.simulated.add(part.simulated)
+        self.per_diem.add(part.per_diem)
 
 
 @dataclass
@@ -58,9 +89,9 @@ class Written:
         beside: sums by hospital, pool and group, where the policy asks for them.
     """
 
-    paid: dict[AccountKey, tuple[int, int]] = field(default_factory=dict)
-    beside: SideSums = field(default_factory=lambda: SideSums.join([]))
-    cases: int = 0
+    paid: dict[AccountKey, tuple[int, int]]
+    beside: SideSums
+    cases: int
 
 
 def by_place(accounts: Accounts, point_value: Mapping[tuple[str, str], int]) -> NDArray[np.int64]:
@@ -101,9 +132,9 @@ def with_factors(
         if case.account >= 0 and pricing.own.size and case.factor is not None:
             hospital = case.account // (len(pricing.accounts.pools) * MONTHS)
             own = int(pricing.own[case.cell // len(LEVELS), hospital])
-            case = replace(case, factor=half_up(case.factor * own, SCALE))
+            case = case._replace(factor=half_up(case.factor * own, SCALE))
         if case.part in halved and case.row in halved[case.part]:
-            case = replace(case, keep=pricing.keep)
+            case = case._replace(keep=pricing.keep)
         found.append(case)
     return found
 

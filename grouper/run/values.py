@@ -12,9 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from grouper.errors import RunError
-from grouper.kernels.points import add_points, case_points, case_values
+from grouper.kernels.points import case_points, case_values
 from grouper.parts import ParquetFile, part_name
 from grouper.run.beside import SideSums, compare
+from grouper.run.books import Books, PointSums
 from grouper.run.stages import TEXT, facts_path, stays_path
 from grouper.run.work import Done, once
 from grouper.settlement.amounts import MONEY, POINTS, decimal_column, text_column
@@ -190,31 +191,6 @@ class PointsShared:
     pricing: Pricing
 
 
-@dataclass(frozen=True)
-class AccountPoints:
-    """Cases and points by account; a sum of points is ``high * 2**32 + low``."""
-
-    accounts: Codes
-    count: Ints
-    low: Ints
-    high: Ints
-
-    def exact(self) -> dict[int, tuple[int, int]]:
-        """(cases, points) by account."""
-        columns = (self.accounts, self.count, self.low, self.high)
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        return {account: (count, low + (high << 32)) for account, count, low, high in rows}
-
-
-@dataclass(frozen=True)
-class PointSums:
-    """Points of a part by account: paid, simulated, and per day."""
-
-    paid: AccountPoints
-    simulated: AccountPoints
-    per_diem: AccountPoints
-
-
 def points_task(shared: PointsShared, number: int) -> PointSums:
     """Sum the points of a part by account."""
     books = Books(shared.pricing.accounts.size)
@@ -224,47 +200,6 @@ def points_task(shared: PointsShared, number: int) -> PointSums:
         books.add(facts, points)
         first += len(points)
     return books.sums()
-
-
-class Books:
-    """Sums of points while a part is read."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._books: dict[str, tuple[Ints, Ints, Ints]] = {}
-
-    def add(self, facts: Facts, points: Ints) -> None:
-        """Add a batch."""
-        self._add("paid", facts.account, points)
-        aside = facts.account < -1
-        if aside.any():
-            for name, mine in (
-                ("per_diem", facts.route == PER_DIEM),
-                ("simulated", facts.route != PER_DIEM),
-            ):
-                account = np.where(aside & mine, -2 - facts.account, -1).astype(np.int32)
-                self._add(name, account, points)
-
-    def _add(self, name: str, account: Codes, points: Ints) -> None:
-        book = self._books.get(name)
-        if book is None:
-            book = (
-                np.zeros(self._size, np.int64),
-                np.zeros(self._size, np.int64),
-                np.zeros(self._size, np.int64),
-            )
-            self._books[name] = book
-        add_points(account, points, *book)
-
-    def sums(self) -> PointSums:
-        """The sums so far."""
-        return PointSums(*(self._sparse(name) for name in ("paid", "simulated", "per_diem")))
-
-    def _sparse(self, name: str) -> AccountPoints:
-        empty = np.empty(0, np.int64)
-        book = self._books.get(name, (empty, empty, empty))
-        used = np.flatnonzero(book[0])
-        return AccountPoints(used.astype(np.int32), *(column[used] for column in book))
 
 
 # --- values -----------------------------------------------------------------------------------

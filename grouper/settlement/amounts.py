@@ -22,6 +22,7 @@ __all__ = [
     "Mask",
     "decimal_column",
     "exact_column",
+    "exact_integers",
     "fen_column",
     "null_mask",
     "text_column",
@@ -55,12 +56,16 @@ def exact_column(values: Iterable[int | None], kind: pa.DataType) -> pa.Array:
         RunError: a number has more digits than the table's type.
     """
     whole = list(values)
+    null = None
     try:
-        small = np.array([0 if value is None else value for value in whole], np.int64)
+        try:
+            small = np.array(whole, np.int64)
+        except TypeError:
+            small = np.array([0 if value is None else value for value in whole], np.int64)
+            null = np.array([value is None for value in whole], np.bool_)
     except OverflowError:
         pass
     else:
-        null = np.array([value is None for value in whole], np.bool_)
         if np.abs(small).max(initial=0) < 10 ** min(kind.precision, 18):
             return decimal_column(small, kind, null)
     decimals = [None if v is None else Decimal(f"{v}e-{kind.scale}") for v in whole]
@@ -71,6 +76,22 @@ def exact_column(values: Iterable[int | None], kind: pa.DataType) -> pa.Array:
             f"a sum does not fit its column: {cause}",
             hint="look for absurd amounts in the cases and the budget",
         ) from cause
+
+
+def exact_integers(column: pa.ChunkedArray) -> list[int]:
+    """A decimal128 column without nulls as integers of its unit (fen, 1e-8 points)."""
+    found: list[int] = []
+    for chunk in column.chunks:
+        if not len(chunk):
+            continue
+        words = np.frombuffer(chunk.buffers()[1], np.int64).reshape(-1, 2)
+        low, high = words[chunk.offset : chunk.offset + len(chunk)].T
+        if (high == low >> 63).all():
+            found += low.tolist()
+        else:
+            pairs = zip(high.tolist(), low.view(np.uint64).tolist(), strict=True)
+            found += [(above << 64) | below for above, below in pairs]
+    return found
 
 
 def text_column(codes: NDArray[np.integer], texts: tuple[str, ...]) -> pa.Array:

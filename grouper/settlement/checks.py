@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from grouper.errors import RunError
+from grouper.settlement.amounts import exact_integers
 from grouper.settlement.months import AccountKey
-from grouper.settlement.numbers import FEN, points_text, yuan_text
-
-_SCALE = 10**8
+from grouper.settlement.numbers import points_text, yuan_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +94,19 @@ def check_points(
     for key, (cases, points) in written.items():
         summed[key[1:]][0] += cases
         summed[key[1:]][1] += points
-    for row in hospital_months.to_pylist():
-        key = (row["hospital_id"], row["pool"], row["month"])
-        points = int(row["points"] * _SCALE)
-        cases, own = written.get(key, (0, 0))
-        if (cases, own) != (row["cases"], points):
-            of = dict(zip(("hospital", "pool", "month"), key, strict=True))
+    counted = hospital_months["cases"].to_pylist()
+    columns = (*_texts(hospital_months, "hospital_id", "pool", "month"), counted)
+    for hospital, pool, month, shown, points in zip(
+        *columns, exact_integers(hospital_months["points"]), strict=True
+    ):
+        cases, own = written.get((hospital, pool, month), (0, 0))
+        if (cases, own) != (shown, points):
+            of = {"hospital": hospital, "pool": pool, "month": month}
             faults.append(Check("points", of, points_text(points), points_text(own)))
-            faults.append(Check("cases", of, str(row["cases"]), str(cases)))
-        stated[key[1:]][0] += row["cases"]
-        stated[key[1:]][1] += points
+            faults.append(Check("cases", of, str(shown), str(cases)))
+        sums = stated[pool, month]
+        sums[0] += shown
+        sums[1] += points
     checks = []
     for place in sorted({*stated, *summed}):
         of = {"pool": place[0], "month": place[1]}
@@ -117,32 +119,44 @@ def check_points(
 def check_budgets(months: pa.Table, hospital_months: pa.Table) -> list[Check]:
     """Σ(cash + audit + prepaid + deposit) + residual = month budget, per pool and month."""
     spent: dict[tuple[str, str], int] = defaultdict(int)
-    for row in hospital_months.to_pylist():
-        for column in ("cash", "audit_deduction", "prepaid", "deposit"):
-            spent[row["pool"], row["month"]] += int(row[column] * FEN)
-    checks = []
-    for row in months.to_pylist():
-        key = (row["pool"], row["month"])
-        left = spent[key] + int(row["residual"] * FEN)
-        of = {"pool": key[0], "month": key[1]}
-        checks.append(
-            Check("month budget", of, yuan_text(left), yuan_text(int(row["budget"] * FEN)))
+    places = list(zip(*_texts(hospital_months, "pool", "month"), strict=True))
+    for column in ("cash", "audit_deduction", "prepaid", "deposit"):
+        for place, fen in zip(places, exact_integers(hospital_months[column]), strict=True):
+            spent[place] += fen
+    rows = zip(
+        *_texts(months, "pool", "month"),
+        exact_integers(months["residual"]),
+        exact_integers(months["budget"]),
+        strict=True,
+    )
+    return [
+        Check(
+            "month budget",
+            {"pool": pool, "month": month},
+            yuan_text(spent[pool, month] + residual),
+            yuan_text(budget),
         )
-    return checks
+        for pool, month, residual, budget in rows
+    ]
+
+
+def _texts(table: pa.Table, *columns: str) -> list[list[str]]:
+    return [table[column].to_pylist() for column in columns]
 
 
 def check_clearing(clearing: pa.Table) -> list[Check]:
     """Due + already paid + cash + cuts = assessed, per pool; hospitals that differ come first."""
     faults = []
     sides: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for row in clearing.to_pylist():
-        columns = ("due", "already_paid", "cash", "surplus_cut", "self_pay_cut")
-        left = sum(int(row[column] * FEN) for column in columns)
-        right = int(row["assessed"] * FEN)
-        sides[row["pool"]][0] += left
-        sides[row["pool"]][1] += right
+    columns = ("assessed", "due", "already_paid", "cash", "surplus_cut", "self_pay_cut")
+    amounts = zip(*(exact_integers(clearing[column]) for column in columns), strict=True)
+    names = _texts(clearing, "hospital_id", "pool")
+    for hospital, pool, (right, *parts) in zip(*names, amounts, strict=True):
+        left = sum(parts)
+        sides[pool][0] += left
+        sides[pool][1] += right
         if left != right:
-            of = {"hospital": row["hospital_id"], "pool": row["pool"]}
+            of = {"hospital": hospital, "pool": pool}
             faults.append(Check("clearing", of, yuan_text(left), yuan_text(right)))
     return faults + [
         Check("clearing", {"pool": pool}, yuan_text(left), yuan_text(right))

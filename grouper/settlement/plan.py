@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,10 @@ class Accounts:
         rest, month = divmod(account, MONTHS)
         hospital, pool = divmod(rest, len(self.pools))
         return self.hospitals[hospital], self.pools[pool], self.months[month]
+
+    def keys(self) -> list[tuple[str, str, str]]:
+        """Hospital, pool and month of every account, in the order of the accounts."""
+        return list(product(self.hospitals, self.pools, self.months))
 
     def pool_month(self, account: Codes) -> Codes:
         """Pool × 12 + month of accounts, also of those that are not paid by points; else -1."""

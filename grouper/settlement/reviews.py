@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from grouper.kernels.points import TOTAL_COST
 from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.intake import Accounts
 from grouper.settlement.months import Extra, month_after
-from grouper.settlement.numbers import SCALE, rounded, yuan_text
+from grouper.settlement.numbers import SCALE, yuan_text
 from grouper.settlement.policy import BY_HOSPITAL, Policy
 from grouper.settlement.region import LEVELS, Region, Review
 from grouper.settlement.routes import CODE
@@ -27,15 +28,14 @@ from grouper.settlement.rules import (
     UNGROUPED,
     UNSTABLE,
     Rule,
-    by_cost_slope,
     high_points,
+    whole_group_points,
 )
 
 WHOLE_GROUP = "whole_group"
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewedCase:
+class ReviewedCase(NamedTuple):
     """A case that stands in reviews.csv.
 
     Attributes:
@@ -178,8 +178,7 @@ def _decision(
             hint="correct the amount",
         )
     if whole:
-        exact = (cost - review.unreasonable) * by_cost_slope(benchmarks.mean)
-        return rounded(exact), carried
+        return whole_group_points(cost - review.unreasonable, benchmarks.mean), carried
     if rule.kind != HIGH or policy.high.pay != "review":
         return carried, carried
     drg, level = divmod(case.cell, len(LEVELS))

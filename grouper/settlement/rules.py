@@ -29,7 +29,7 @@ from grouper.kernels.points import (
 )
 from grouper.kernels.wide import LIMB_BITS, LIMBS, WIDE_BITS
 from grouper.settlement.benchmarks import Benchmark, Benchmarks, LevelBenchmark
-from grouper.settlement.numbers import FEN, MAX_FEN, SCALE, half_up, p8, rounded
+from grouper.settlement.numbers import FEN, MAX_FEN, SCALE, half_up, rounded
 from grouper.settlement.policy import BY_HOSPITAL, Policy
 from grouper.settlement.prices import NO_PRICE, PriceList
 from grouper.settlement.region import LEVELS
@@ -77,12 +77,15 @@ class Rule:
             factor: the case's own factor in 1e-8.
             keep: what a readmission leaves of the points.
         """
-        exact = cost * self.slope + self.offset
+        # Plain integers over one denominator: a year has tens of thousands of reviewed cases.
+        slope, offset = self.slope, self.offset
+        above = cost * slope.numerator * offset.denominator + offset.numerator * slope.denominator
+        below = slope.denominator * offset.denominator
         if self.weighted:
-            exact = exact * factor / SCALE
-        if self.cap >= 0:
-            exact = min(exact, Fraction(self.cap))
-        return rounded(exact * keep)
+            above, below = above * factor, below * SCALE
+        if 0 <= self.cap * below < above:
+            above, below = self.cap, 1
+        return half_up(above * keep.numerator, below * keep.denominator)
 
     def kept(self, keep: Fraction) -> Rule:
         """The rule of stays of which a readmission leaves a part.
@@ -140,6 +143,11 @@ def price_rules(prices: PriceList) -> list[list[Rule]]:
 def by_cost_slope(mean: Fraction) -> Fraction:
     """Points (1e-8) per fen of whole-group treatment (整组单议): cost / M × 100."""
     return Fraction(100 * SCALE) / mean
+
+
+def whole_group_points(cost: int, mean: Fraction) -> int:
+    """Points of a cost in fen under whole-group treatment, rounded once."""
+    return half_up(cost * 100 * SCALE * mean.denominator, mean.numerator)
 
 
 def _by_cost(kind: int, share: Fraction, mean: Fraction) -> Rule:
@@ -240,8 +248,11 @@ def high_points(
     keep: Fraction = _WHOLE,
 ) -> int:
     """Points of an approved high case: P·k·(1 + x), x = (cost − unreasonable)/l − T, at least 0."""
-    over = max(Fraction(cost - unreasonable) / mean - multiple, Fraction(0))
-    return p8(Fraction(base * coefficient * factor, SCALE**3) * (1 + over) * keep)
+    whole = mean.numerator * multiple.denominator
+    over = (cost - unreasonable) * mean.denominator * multiple.denominator
+    over = max(over - multiple.numerator * mean.numerator, 0)
+    above = base * coefficient * factor * (whole + over) * keep.numerator
+    return half_up(above, SCALE**2 * whole * keep.denominator)
 
 
 def compile_rules(cells: Sequence[Sequence[Rule]], *, factors: bool = False) -> RuleTable:

@@ -23,7 +23,8 @@ _REGION = 0
 
 
 def _money(values: Sequence[Fraction | int | None]) -> pa.Array:
-    return exact_column((None if v is None else rounded(v) for v in values), MONEY)
+    fen = (rounded(v) if isinstance(v, Fraction) else v for v in values)
+    return exact_column(fen, MONEY)
 
 
 def _points(values: Sequence[int | None]) -> pa.Array:
