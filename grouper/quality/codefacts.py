@@ -75,6 +75,31 @@ def _lines(codes: str) -> tuple[_Line, ...]:
     return tuple(_line(row) for row in csv.DictReader(text.splitlines()) if row["list"] == codes)
 
 
+@cache
+def _by_prefix(codes: str) -> Mapping[str, tuple[_Line, ...]]:
+    found: dict[str, tuple[_Line, ...]] = {}
+    for line in _lines(codes):
+        found[line.prefix] = (*found.get(line.prefix, ()), line)
+    return found
+
+
+def person_of(codes: str, code: str) -> tuple[Fact, int, int]:
+    """What a code of ``dx`` or ``px`` says of its patient.
+
+    Returns:
+        `Fact.MALE`, `Fact.FEMALE`, `Fact.AGED` and `Fact.AGED_AS_PRINCIPAL` as they hold, and the
+        lowest and highest age in full years.
+    """
+    facts, lowest, highest = Fact(0), NO_LOWEST, NO_HIGHEST
+    known = _by_prefix(codes)
+    for prefix in _prefixes(code):
+        for line in known.get(prefix, ()):
+            facts |= line.facts
+            if line.ages is not None:
+                lowest, highest = line.ages
+    return facts, lowest, highest
+
+
 def _line(row: Mapping[str, str]) -> _Line:
     facts = Fact(0)
     for word in (row["sex"], row["kind"]):

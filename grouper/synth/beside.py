@@ -108,16 +108,16 @@ class _Families:
 def beside(codes: Catalogue, rng: np.random.Generator) -> Beside:
     """Draw the lists for a catalogue."""
     dx = codes.dx
-    plain = codes.mute_dx & (codes.mcc < 0) & (codes.cc < 0) & (dx.sex == 0)
+    plain = codes.mute_dx & (codes.mcc < 0) & (codes.cc < 0) & dx.anyone
     letters = chapters(dx.texts)
-    everywhere = codes.mute_dx & (dx.sex == 0)
+    everywhere = codes.mute_dx & dx.anyone
     everywhere[[text[0] in NOT_BESIDE for text in dx.texts]] = False
     rows = CHAPTERS * len(BANDS)
     companions = np.empty((rows, PROFILES, COMPANIONS_EACH), np.int32)
     complications = np.empty((2, rows, PROFILES), np.int32)
     for chapter in range(CHAPTERS):
         own = letters == chapter
-        allowed = codes.mute_dx & (dx.sex == 0) & (own | everywhere)
+        allowed = codes.mute_dx & dx.anyone & (own | everywhere)
         first = chapter * len(BANDS)
         for band in range(len(BANDS)):
             families = _companions(dx, plain & (own | everywhere), own, band, rng)
@@ -193,7 +193,7 @@ def _severe(dx: Codes, allowed: Mask, own: Mask) -> FloatArray:
 
 def _light(codes: Catalogue) -> _Families:
     """Frequent procedures outside the operating room that no rule asks for beside another."""
-    allowed = codes.mute_px & ~codes.px.within(OPERATING_ROOM) & (codes.px.sex == 0)
+    allowed = codes.mute_px & ~codes.px.within(OPERATING_ROOM) & codes.px.anyone
     families = _Families(codes.px.usual)
     for rubric, share in LIGHT_PROCEDURES:
         families.add(_of(codes.px.starting(rubric), allowed), share)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from grouper.quality.codefacts import Fact, person_of
 from grouper.scheme import rules
 from grouper.scheme.codes import PREFIX_MARK, CodeMap, code_map
 from grouper.scheme.pack import Pack
 from grouper.synth.medicine import (
     COMPANIONS,
     COMPLICATIONS,
-    FEMALE,
-    FEMALE_PROCEDURES,
     LIGHT_PROCEDURES,
-    MALE,
-    MALE_PROCEDURES,
     NEVER_PRINCIPAL,
     PRINCIPALS,
     UNDIVIDED,
@@ -45,15 +42,26 @@ class Codes:
     Attributes:
         texts: the codes, sorted.
         sex: int8[codes], 1 or 2 where only men or women have it, else 0.
+        aged: bool[codes], whether it is met at certain ages only, wherever it stands in a list.
+        youngest, oldest: int32[codes], ages that it allows as a principal code, full years.
         usual: float64[codes], how likely coders are to take the code among its neighbours.
         category: int32[codes], number of the three-character category (or rubric chapter).
     """
 
     texts: tuple[str, ...]
     sex: Int8Array
+    aged: Mask
+    youngest: Int32Array
+    oldest: Int32Array
     usual: npt.NDArray[np.float64]
     category: Int32Array
     _sets: CodeMap[str]
+
+    @property
+    def anyone(self) -> Mask:
+        """bool[codes], codes that a person of any sex and age can have."""
+        mask: Mask = (self.sex == 0) & ~self.aged
+        return mask
 
     @functools.cached_property
     def _members(self) -> dict[str, Int32Array]:
@@ -122,12 +130,8 @@ def catalogue(pack: Pack) -> Catalogue:
         written.extend(members)
     dx_likely = [*PRINCIPALS, *COMPLICATIONS, *(category for category, *_ in COMPANIONS)]
     px_likely = [rubric for rubric, _ in LIGHT_PROCEDURES]
-    dx = _codes(
-        pack, pack.dx, dx_sets, written, _diagnosis, FEMALE, MALE, STRAY_DIAGNOSES, dx_likely
-    )
-    px = _codes(
-        pack, pack.px, px_sets, (), _procedure, FEMALE_PROCEDURES, MALE_PROCEDURES, (), px_likely
-    )
+    dx = _codes("dx", pack, pack.dx, dx_sets, written, _diagnosis, STRAY_DIAGNOSES, dx_likely)
+    px = _codes("px", pack, pack.px, px_sets, (), _procedure, (), px_likely)
     lists = {"": 0}
     mcc = _levels(dx, pack.severity.get("MCC", {}), lists)
     cc = _levels(dx, pack.severity.get("CC", {}), lists)
@@ -172,19 +176,19 @@ def _named(atoms: Iterable[rules.Rule], lists: Iterable[str]) -> set[str]:
 
 
 def _codes(
+    kind: str,
     pack: Pack,
     known: Iterable[str],
     sets: Iterable[str],
     written: Iterable[str],
     make: MakeCodes,
-    female: Sequence[str],
-    male: Sequence[str],
     further: Iterable[str],
     likely: Iterable[str],
 ) -> Codes:
     """All concrete codes; a prefix that matches no known code gets codes of its own.
 
     Args:
+        kind: ``dx`` or ``px``.
         further: codes to take in any case.
         likely: beginnings of codes to take where the pack knows them by a prefix only.
     """
@@ -199,14 +203,23 @@ def _codes(
         if pattern.endswith(PREFIX_MARK) and pattern[:-1] not in heads:
             texts.update(make(pattern[:-1]))
     ordered = tuple(sorted(texts))
-    sex = np.zeros(len(ordered), np.int8)
-    sex[[text.startswith(tuple(male)) for text in ordered]] = 1
-    sex[[text.startswith(tuple(female)) for text in ordered]] = 2
+    told = [person_of(kind, text) for text in ordered]
+    facts = np.array([fact for fact, _, _ in told], np.int64)
+    sex = np.select([(facts & Fact.MALE) > 0, (facts & Fact.FEMALE) > 0], [1, 2]).astype(np.int8)
     by_code = CodeMap((code, name) for name in sets for code in dict.fromkeys(pack.sets[name]))
     usual = np.array([_usual(text) for text in ordered])
     width = 3 if make is _diagnosis else 2
     _, category = np.unique([text[:width] for text in ordered], return_inverse=True)
-    return Codes(ordered, sex, usual, category.astype(np.int32), by_code)
+    return Codes(
+        texts=ordered,
+        sex=sex,
+        aged=(facts & Fact.AGED) > 0,
+        youngest=np.array([max(low, 0) for _, low, _ in told], np.int32),
+        oldest=np.array([high for _, _, high in told], np.int32),
+        usual=usual,
+        category=category.astype(np.int32),
+        _sets=by_code,
+    )
 
 
 def _usual(text: str) -> float:

@@ -93,27 +93,8 @@ FIELDS: Final[Mapping[str, Field]] = {
 OTHER_FIELD: Final = Field(0.010, _GENERAL, 1.0, "A03", "A04")
 """For a letter that the national scheme does not use."""
 
-FEMALE: Final = (
-    "C51", "C52", "C53", "C54", "C55", "C56", "C57", "C58", "D06", "D07.0", "D07.1", "D07.2",
-    "D07.3", "D25", "D26", "D27", "D28", "D39", "F53", "N70", "N71", "N72", "N73", "N74", "N75",
-    "N76", "N77", "N80", "N81", "N82", "N83", "N84", "N85", "N86", "N87", "N88", "N89", "N90",
-    "N91", "N92", "N93", "N94", "N95", "N96", "N97", "N98", "O", "R87", "Z32", "Z33", "Z34", "Z35",
-    "Z36", "Z37", "Z39",
-)  # fmt: skip
-"""Diagnoses of women, as prefixes."""
-
 NEVER_PRINCIPAL: Final = ("Z37", "Z38")
 """Codes that stand beside a birth; as principal diagnosis they are a slip of the coder."""
-
-MALE: Final = (
-    "C60", "C61", "C62", "C63", "D07.4", "D07.5", "D07.6", "D29", "D40", "N40", "N41", "N42",
-    "N43", "N44", "N45", "N46", "N47", "N48", "N49", "N50", "N51", "R86",
-)  # fmt: skip
-"""Diagnoses of men, as prefixes."""
-
-FEMALE_PROCEDURES: Final = tuple(str(chapter) for chapter in range(65, 76))
-MALE_PROCEDURES: Final = ("60", "61", "62", "63", "64")
-"""Chapters of ICD-9-CM-3 on the organs of one sex."""
 
 USUAL_AGES: Final[tuple[tuple[str, int, int], ...]] = (
     ("O", 15, 49), ("P", 0, 0), ("C", 25, 97), ("C40", 5, 80), ("C41", 5, 80), ("C64", 1, 90),
@@ -126,7 +107,10 @@ USUAL_AGES: Final[tuple[tuple[str, int, int], ...]] = (
     ("M81", 50, 97), ("N18", 12, 97), ("N20", 15, 90), ("N40", 50, 97),
     ("F53", 15, 49), ("Z3", 15, 49), ("Z38", 0, 0),
 )  # fmt: skip
-"""Ages at which a principal diagnosis is met, by prefix; the longest prefix holds."""
+"""Ages at which a principal diagnosis is usually met, by prefix; the longest prefix holds.
+
+Which sex and age a code allows at all is what the rules of data quality say.
+"""
 
 NOT_BESIDE: Final = frozenset("OPQSTVWXYZ")
 """Chapters that come as another diagnosis only beside a principal diagnosis of their own."""

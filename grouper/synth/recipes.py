@@ -284,6 +284,10 @@ def _usual_ages(codes: Catalogue) -> tuple[Int32Array, Int32Array]:
     for prefix, start, end in sorted(USUAL_AGES, key=lambda row: len(row[0])):
         youngest[codes.dx.starting(prefix)] = start
         oldest[codes.dx.starting(prefix)] = end
+    youngest, oldest = np.maximum(youngest, codes.dx.youngest), np.minimum(oldest, codes.dx.oldest)
+    # Where both leave no age, what the rules of data quality allow is meant.
+    odd = youngest > oldest
+    youngest[odd], oldest[odd] = codes.dx.youngest[odd], np.minimum(codes.dx.oldest, _OLDEST)[odd]
     return youngest, oldest
 
 
