@@ -30,6 +30,10 @@ EditionOption = Annotated[
 EncodingOption = Annotated[
     str, typer.Option("--encoding", help="Encoding of CSV files: utf-8 or gb18030.")
 ]
+PackArgument = Annotated[
+    str, typer.Argument(metavar="PACK", help="Folder of a scheme pack, or a built-in name.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")]
 
 
