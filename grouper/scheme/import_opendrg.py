@@ -18,6 +18,7 @@ from pathlib import Path
 
 from grouper.errors import PackError
 from grouper.scheme.identity import Identity
+from grouper.scheme.import_checkout import Unread, VariantFiles, variants
 from grouper.scheme.import_python import Scope, Sets
 from grouper.scheme.import_syntax import (
     both,
@@ -35,29 +36,10 @@ from grouper.scheme.pack import read_pack
 from grouper.scheme.rules import FALSE, TRUE, Rule, Sites
 from grouper.scheme.write import Rows, write_pack
 
-_MOST_BYTES = 64 * 1024 * 1024
+__all__ = ["Imported", "import_variant", "variants", "write_variant"]
+
 _SITE_LABEL = "创伤"
-_BYTE_ORDER_MARK = "\ufeff"
 _SET_NAMES = {"zd": "dx", "ss": "px"}
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """Something of the checkout that could not be read as it stands.
-
-    Attributes:
-        line: 0 where it is the whole file.
-        lost: whether it is missing in the pack.
-    """
-
-    file: str
-    line: int
-    message: str
-    lost: bool = True
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -74,22 +56,6 @@ class Imported:
     unread: tuple[Unread, ...]
 
 
-def variants(checkout: Path) -> dict[str, Path]:
-    """The variants of a checkout and their folders.
-
-    Raises:
-        PackError: the folder is no checkout of DRG_Python.
-    """
-    for root in (checkout / "drg_group", checkout):
-        found = {p.parent.name: p.parent for p in sorted(root.glob("*/Grouper.py"))}
-        if found:
-            return found
-    raise PackError(
-        f"{checkout} is no checkout of OpenDRG's DRG_Python",
-        hint="name the folder that holds drg_group, with a folder per variant in it",
-    )
-
-
 def import_variant(checkout: Path, variant: str) -> Imported:
     """Read one variant.
 
@@ -101,7 +67,7 @@ def import_variant(checkout: Path, variant: str) -> Imported:
         raise PackError(
             f"the checkout has no variant {variant!r}", hint=f"it has {', '.join(found)}"
         )
-    return _Variant(found[variant]).read()
+    return _Variant(VariantFiles(found[variant])).read()
 
 
 def write_variant(imported: Imported, out: Path) -> None:
@@ -117,27 +83,30 @@ class _Alternative:
 
 @dataclass
 class _Variant:
-    folder: Path
+    files: VariantFiles
     sets: Sets = field(default_factory=Sets)
-    unread: list[Unread] = field(default_factory=list)
     sites: list[Sequence[str]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> Imported:
-        self.names = self.table("DATA/DRG")
+        self.names = self.files.table("DATA/DRG")
         groups = list(self.groups())
         if not groups:
             raise PackError(
-                f"no MDC of {self.folder.name} could be read",
-                file=f"{self.folder.name}/Grouper.py",
+                f"no MDC of {self.files.folder.name} could be read",
+                file=f"{self.files.folder.name}/Grouper.py",
                 hint="the checkout may be of another form; "
-                + (str(self.unread[0]) if self.unread else "its Grouper.py calls no MDC"),
+                + (
+                    str(self.files.unread[0])
+                    if self.files.unread
+                    else "its Grouper.py calls no MDC"
+                ),
             )
-        valid = self.table("DATA/SS_VALID")
+        valid = self.files.table("DATA/SS_VALID")
         severity = [
             (code, level, exclusion)
             for level in ("MCC", "CC")
-            for code, exclusion in self.table(f"DATA/{level}").items()
+            for code, exclusion in self.files.table(f"DATA/{level}").items()
         ]
         rows: dict[str, Iterable[Sequence[str]]] = {
             "groups.csv": groups,
@@ -147,93 +116,28 @@ class _Variant:
             ],
             "sites.csv": self.sites,
             "severity.csv": severity,
-            "exclusions.csv": self.table("DATA/CCE").items(),
-            "dx.csv": self.table("ICD/ZD_INFO").items(),
-            "px.csv": self.table("ICD/SS_INFO").items(),
-            "dx_map.csv": self.changes("ICD/ZD_MAP"),
-            "px_map.csv": self.changes("ICD/SS_MAP"),
+            "exclusions.csv": self.files.table("DATA/CCE").items(),
+            "dx.csv": self.files.table("ICD/ZD_INFO").items(),
+            "px.csv": self.files.table("ICD/SS_INFO").items(),
+            "dx_map.csv": self.files.changes("ICD/ZD_MAP"),
+            "px_map.csv": self.files.changes("ICD/SS_MAP"),
         }
         identity = Identity(
-            id=self.folder.name,
-            title=self.folder.name,
+            id=self.files.folder.name,
+            title=self.files.folder.name,
             base="OpenDRG DRG_Python",
-            retry_other_procedures=self.retries(),
+            retry_other_procedures=self.files.retries(),
         )
-        return Imported(identity, rows, tuple(self.unread))
-
-    def fault(self, path: Path, line: int, message: str, *, lost: bool = True) -> None:
-        file = path.relative_to(self.folder.parent).as_posix()
-        self.unread.append(Unread(file, line, message, lost))
-
-    def text(self, path: Path) -> str:
-        name = path.relative_to(self.folder.parent).as_posix()
-        try:
-            if path.stat().st_size > _MOST_BYTES:
-                raise PackError("the file is too large", file=name, hint="is this the right file?")
-            return path.read_text("utf-8")
-        except OSError as error:
-            raise PackError(
-                f"cannot be read: {error.strerror}", file=name, hint="check out the whole project"
-            ) from error
-        except UnicodeDecodeError:
-            raise PackError(
-                "not UTF-8 text", file=name, hint="check the project out again"
-            ) from None
-
-    def table(self, name: str) -> dict[str, str]:
-        """`code text` a line; a later line of the same code wins, as in the original."""
-        found: dict[str, str] = {}
-        path = self.folder / f"{name}.dat"
-        for line in self.text(path).split("\n"):
-            code, _, rest = line.partition(" ")
-            if code.startswith(_BYTE_ORDER_MARK):
-                # The original reads the mark as a part of the code, which then no case has.
-                told = f"a byte order mark hides the code {code[1:]} from the original; left out"
-                self.fault(path, 1, told, lost=False)
-                continue
-            if code.strip():
-                found[code] = rest
-        return found
-
-    def changes(self, name: str) -> Iterator[tuple[str, str]]:
-        """The entries of a map that change a code."""
-        for given, code in self.table(name).items():
-            if code.strip() and code != given:
-                yield given, code
-
-    def module(self, path: Path) -> dict[str, ast.FunctionDef]:
-        """The functions of a file."""
-        try:
-            tree = ast.parse(self.text(path).removeprefix(_BYTE_ORDER_MARK))
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            self.fault(path, getattr(error, "lineno", 0) or 0, f"not Python: {error}")
-            return {}
-        return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-
-    def function(self, path: Path, name: str = "group") -> ast.FunctionDef | None:
-        if not path.is_file():
-            self.fault(path, 0, "the file is missing")
-            return None
-        found = self.module(path).get(name)
-        if found is None and not any(u.file.endswith(path.name) for u in self.unread):
-            self.fault(path, 0, f"no function {name}")
-        return found
-
-    def retries(self) -> bool:
-        """Whether an ungrouped case is tried again with each other procedure."""
-        path = self.folder / f"Grouper_{self.folder.name}.py"
-        return path.is_file() and bool(
-            re.search(r"for\s+\w+\s+in\s+record\.ssList\[1:\]", self.text(path))
-        )
+        return Imported(identity, rows, tuple(self.files.unread))
 
     def groups(self) -> Iterator[Sequence[str]]:
-        order = self.function(self.folder / "Grouper.py")
+        order = self.files.function(self.files.folder / "Grouper.py")
         for mdc in called(order.body) if order else ():
             yield from self.mdc(mdc)
 
     def mdc(self, name: str) -> Iterator[Sequence[str]]:
-        path = self.folder / "MDC" / f"{name}.py"
-        function = self.function(path)
+        path = self.files.folder / "MDC" / f"{name}.py"
+        function = self.files.function(path)
         if function is None:
             return
         scope = Scope(name, self.sets)
@@ -252,7 +156,7 @@ class _Variant:
                 elif isinstance(statement, ast.For):
                     self.label_sites(scope, statement)
             except Unreadable as found:
-                self.fault(path, found.line or statement.lineno, str(found))
+                self.files.fault(path, found.line or statement.lineno, str(found))
                 if isinstance(statement, ast.If) and gate(statement):
                     # Without its gate the MDC would take cases that are not its own.
                     return
@@ -334,22 +238,22 @@ class _Variant:
             yield "drg", answer, answer, self.names.get(answer, ""), "true"
 
     def adrg(self, node: str) -> Iterator[Sequence[str]]:
-        path = self.folder / "ADRG" / f"{node}.py"
+        path = self.files.folder / "ADRG" / f"{node}.py"
         pieces = sorted(p.stem for p in path.parent.glob(f"{node}_*.py"))
         if pieces and not path.is_file():
             # Two published variants call an ADRG whose file was since cut into several.
             told = f"the file is missing; {', '.join(pieces)} stand in its place"
-            self.fault(path, 0, told, lost=False)
+            self.files.fault(path, 0, told, lost=False)
             for piece in pieces:
                 yield from self.adrg(piece)
             return
-        function = self.function(path)
+        function = self.files.function(path)
         if function is None:
             return
         try:
             when, alternatives = self.condition(node, path, function)
         except Unreadable as found:
-            self.fault(path, found.line, str(found))
+            self.files.fault(path, found.line, str(found))
             return
         if when == FALSE:
             return
@@ -422,12 +326,12 @@ class _Variant:
         self, path: Path, statement: ast.stmt, module: str, name: str, code: str
     ) -> Rule | None:
         """The condition of a DRG: a function of the MDC's file, or a file of its own."""
-        own = self.folder / "DRG" / f"{module}.py"
+        own = self.files.folder / "DRG" / f"{module}.py"
         if not own.is_file():
-            own = self.folder / "DRG_EX" / f"{module}.py"
-        function = self.drg_functions(own).get(name)
+            own = self.files.folder / "DRG_EX" / f"{module}.py"
+        function = self.files.functions(own).get(name)
         if function is None:
-            self.fault(path, statement.lineno, f"{module} has no function {name}")
+            self.files.fault(path, statement.lineno, f"{module} has no function {name}")
             return None
         scope = Scope(code, self.sets)
         try:
@@ -444,16 +348,9 @@ class _Variant:
                     case _:
                         raise Unreadable(inner, f"cannot read {ast.unparse(inner)[:80]}")
         except Unreadable as found:
-            self.fault(own, found.line, str(found))
+            self.files.fault(own, found.line, str(found))
             return None
         return FALSE
-
-    def drg_functions(self, path: Path) -> dict[str, ast.FunctionDef]:
-        known = self.__dict__.setdefault("_modules", {})
-        if path not in known:
-            known[path] = self.module(path) if path.is_file() else {}
-        found: dict[str, ast.FunctionDef] = known[path]
-        return found
 
 
 @functools.cache
