@@ -14,7 +14,17 @@ from typing import Annotated
 import typer
 
 from grouper import __version__
-from grouper.cli import explain, grouping, quality, report, scheme, settlement, synth, web
+from grouper.cli import (
+    cases,
+    explain,
+    grouping,
+    quality,
+    report,
+    scheme,
+    settlement,
+    synth,
+    web,
+)
 from grouper.errors import GrouperError, MissingExtraError
 
 COMMAND_GROUP = "grouper.commands"
@@ -65,7 +75,17 @@ def _unavailable(entry: EntryPoint, error: ImportError) -> Callable[..., None]:
 
 def main() -> None:
     """Entry point of the `grouper` command."""
-    for commands in (explain, grouping, quality, report, scheme, settlement, synth, web):
+    for commands in (
+        cases,
+        explain,
+        grouping,
+        quality,
+        report,
+        scheme,
+        settlement,
+        synth,
+        web,
+    ):
         commands.register(app)
     _mount_commands()
     try:
