@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from grouper.errors import GrouperError
 from grouper.explain import Explanation, RunnerUp
+from grouper.run.quote import Prices, Quote, Stay
 from grouper.web.caseform import FormError, number_fields, read_case, read_paste, read_stay
 from grouper.web.codesearch import CodeSearch, Kind
 from grouper.web.guard import read_body
-from grouper.web.quote import Prices, Quote, Stay
 from grouper.web.runs import ShownRun
 from grouper.web.settings import MAX_FORM_BYTES
 from grouper.web.shelf import Shown

@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Final
 
 from grouper.cases import COLUMNS, Kind
 from grouper.errors import GrouperError
+from grouper.run.quote import Stay
 from grouper.scheme import Scheme
 from grouper.scheme.rules import INTEGER_MAX, INTEGER_MIN
 from grouper.settlement.numbers import FEN, MAX_FEN, decimal_text
 from grouper.web.codesearch import CodeSearch
-from grouper.web.quote import Stay
 from grouper.web.settings import MAX_CODES, MAX_TEXT
 
 NUMBERS: Final = ("sex", "age", "age_days", "weight", "los", "discharge", "icu_hours")

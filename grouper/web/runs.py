@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from grouper.errors import RunError
 from grouper.run.folder import LOG, MANIFEST, Manifest, read_manifest
+from grouper.run.quote import Prices, read_prices
 from grouper.run.work import WORK
-from grouper.web.quote import Prices, read_prices
 
 _DEPTH: Final = 3
 _MOST_FOLDERS: Final = 2_000

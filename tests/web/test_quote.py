@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from grouper.errors import RunError
-from grouper.web.quote import Stay, read_prices
+from grouper.run.quote import Stay, read_prices
 from tests.web.conftest import settle
 
 POLICY = """extends = "guigang-points"

@@ -40,6 +40,7 @@ class Stay:
         pool, month: whose point value counts.
         total, compliant: costs in fen.
         age, los: as the case has them; None where unknown.
+        tcm: whether it is a case of traditional Chinese medicine.
     """
 
     level: int
@@ -49,6 +50,7 @@ class Stay:
     compliant: int
     age: int | None = None
     los: int | None = None
+    tcm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,8 @@ class Prices:
     def _factor(self, stay: Stay) -> int:
         rules = self.policy.coefficient
         child = stay.age is not None and 0 <= stay.age <= rules.child_age
-        return p8(1 + rules.child_uplift) if child else SCALE
+        uplift = 1 + (rules.tcm_uplift if stay.tcm else Fraction(0))
+        return p8(uplift * (1 + rules.child_uplift)) if child else p8(uplift)
 
 
 def _cost(rule: Rule, stay: Stay) -> int:
