@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -64,11 +65,16 @@ class GroupedBatch:
     unknown_px: int
     undated: int = 0
 
+    @cached_property
+    def hashes(self) -> tuple[UInt64Array, UInt64Array]:
+        """Both hashes of each case id (`id_hashes`)."""
+        return id_hashes(self.case_id)
+
     def mark_duplicates(self, duplicates: UInt64Array) -> None:
         """Make every case invalid whose id is among these (`duplicates.find_duplicates`)."""
         if not len(duplicates):
             return
-        first, second = id_hashes(self.case_id)
+        first, second = self.hashes
         reason = np.zeros_like(self.reason)
         mark(readonly(first), readonly(second), readonly(duplicates), reason, Reason.DUPLICATE_ID)
         # The hash of a null means nothing: a case without an id stays what it is.

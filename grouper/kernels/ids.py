@@ -95,7 +95,17 @@ def mark(
     value: int,
 ) -> None:
     """Set `marks[i] = value` where the pair stands in `wanted` (uint64[k, 2], sorted by pair)."""
+    bits = 10
+    while bits < 22 and (wanted.shape[0] << 3) > (1 << bits):
+        bits += 1
+    # Most pairs share their top bits with none that is wanted: one byte saves the search.
+    shift = np.uint64(64 - bits)
+    near = np.zeros(1 << bits, np.uint8)
+    for k in range(wanted.shape[0]):
+        near[np.int64(wanted[k, 0] >> shift)] = 1
     for i in range(len(first)):
+        if not near[np.int64(first[i] >> shift)]:
+            continue
         low, high = 0, wanted.shape[0]
         while low < high:
             middle = (low + high) >> 1

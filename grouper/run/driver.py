@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from grouper.errors import CaseTableError, PolicyError
+from grouper.errors import PolicyError
 from grouper.grouping import id_hashes
 from grouper.quality.evaluate import Plan
 from grouper.quality.evaluate import make_plan as make_quality_plan
@@ -26,6 +26,8 @@ from grouper.run.context import Context
 from grouper.run.folder import finish
 from grouper.run.population import People
 from grouper.run.publish import Outcome, close_accounts, publish
+from grouper.run.survey import Survey, confirm, places_of
+from grouper.run.survey import survey as take_survey
 from grouper.run.tally import (
     Grouped,
     PointTotals,
@@ -48,10 +50,10 @@ from grouper.settlement.intake import (
     AMOUNTS,
     Accounts,
     IntakePlan,
-    intake_columns,
     make_accounts,
     make_plan,
 )
+from grouper.settlement.lacking import check_region, lacking
 from grouper.settlement.months import (
     Account,
     AccountKey,
@@ -87,12 +89,16 @@ class Driver:
 
     def execute(self) -> None:
         """Run all stages and write the manifest."""
-        survey = self._survey()
+        survey = take_survey(self.context)
         accounts = make_accounts(self.region, self.policy, self.manifest.year, survey.cities)
         plan = make_plan(self.region, self.policy, accounts)
+        places = places_of(survey, accounts)
+        check_region(self.region, self.policy, self.manifest.year, places)
         duplicates = self.context.duplicates(self.context.sources["cases"])
         if self.policy.reject:
             plan = replace(plan, quality=self._quality())
+        lacks = lacking(self.region, self.policy, self.manifest.year, places)
+        confirm(self.context, plan, duplicates, lacks)
         if self.policy.groups.by == "dip":
             plan = replace(plan, catalogue=self._catalogue(plan, duplicates))
         if self.policy.price.table:
@@ -131,37 +137,6 @@ class Driver:
         finish(self.out, self.manifest)
 
     # -- stages ---------------------------------------------------------------------------------
-
-    def _survey(self) -> stages.Survey:
-        source = self.context.sources["cases"]
-        parts = self.runner.map(stages.survey_task, stages.SurveyShared(source), source.parts)
-        whole = stages.Survey(0, Counter(), set())
-        cases = 0
-        for part in self.context.each("survey", parts, len(source.parts)):
-            cases += part.cases
-            whole.years.update(part.years)
-            whole.cities.update(part.cities)
-        if not cases:
-            raise CaseTableError(
-                "there is no case", file="cases", hint="put the year's cases there"
-            )
-        year = self.policy.year
-        if year is None:
-            if not whole.years:
-                raise CaseTableError(
-                    "no case has a settle_month",
-                    file="cases",
-                    column="settle_month",
-                    hint="months are written YYYY-MM",
-                )
-            year = max(whole.years, key=lambda known: (whole.years[known], known))
-        self.manifest.year = year
-        self.manifest.stage("survey", {"cases": cases}, {})
-        known = {column.name for column in intake_columns(self.policy)}
-        for name in source.absent:
-            if name in known:
-                self.manifest.warnings.append(f"absent_column: no column {name}")
-        return stages.Survey(cases, whole.years, whole.cities)
 
     def _quality(self) -> Plan:
         """The rules of data quality that reject; those that lack a column are told of.
@@ -205,11 +180,11 @@ class Driver:
         return catalogue
 
     def _group(
-        self, survey: stages.Survey, plan: IntakePlan, duplicates: stages.UInt64s
+        self, survey: Survey, plan: IntakePlan, duplicates: stages.UInt64s
     ) -> Grouped:
         source = self.context.sources["cases"]
         reviewed = {review.case_id: i for i, review in enumerate(self.region.reviews)}
-        hashes, _ = id_hashes(pa.array(list(reviewed), pa.string()))
+        pairs = np.stack(id_hashes(pa.array(list(reviewed), pa.string())), axis=1)
         shared = stages.GroupShared(
             str(self.out),
             source,
@@ -218,7 +193,7 @@ class Driver:
             plan,
             len(self.codes),
             reviewed,
-            np.sort(hashes),
+            pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))],
         )
         grouped = Grouped(len(self.codes), plan.accounts.size)
         digests: dict[str, str] = {}

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from grouper.cases import CaseSource, Part, read_part
 from grouper.context import CASES, PLAIN, case_rows
-from grouper.grouping import RESULT_SCHEMA, STATUS, group_batch, id_hashes
+from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch, id_hashes
+from grouper.kernels.arrays import readonly
+from grouper.kernels.ids import mark
 from grouper.kernels.statistics import add_accounts, add_cells
 from grouper.parts import ParquetFile, part_name
 from grouper.run.books import AMOUNT_COLUMNS, AccountSums
@@ -26,7 +28,7 @@ from grouper.run.work import WORK, Done, once
 from grouper.scheme import Scheme
 from grouper.settlement.dip import count_keys, dip_keys
 from grouper.settlement.facts import FactsWriter
-from grouper.settlement.history import month_codes, take_in_history
+from grouper.settlement.history import take_in_history
 from grouper.settlement.intake import REJECTED_SCHEMA, Intake, IntakePlan, take_in
 from grouper.settlement.prices import BILLS_SCHEMA
 from grouper.settlement.reviews import ReviewedCase, find_reviewed
@@ -50,42 +52,6 @@ def facts_path(run: Path, number: int) -> Path:
 def stays_path(run: Path, number: int) -> Path:
     """Where the stays of a part lie that readmission looks at."""
     return run / WORK / "stays" / f"part-{number:05d}.npy"
-
-
-# --- survey -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class SurveyShared:
-    """What the survey reads."""
-
-    source: CaseSource
-
-
-@dataclass(frozen=True)
-class Survey:
-    """Years and cities that the cases of a part name, and how many cases there are."""
-
-    cases: int
-    years: Counter[int]
-    cities: set[str]
-
-
-def survey_task(shared: SurveyShared, part: Part) -> Survey:
-    """Count the cases of a part by year, and gather the cities."""
-    cases = 0
-    years: Counter[int] = Counter()
-    cities: set[str] = set()
-    for batch in read_part(shared.source, part, ("settle_month", "city")):
-        cases += batch.num_rows
-        by_code, codes = month_codes(batch)
-        for code, count in enumerate(np.bincount(codes, minlength=len(by_code)).tolist()):
-            if count and by_code[code]:
-                years[int(by_code[code])] += count
-        position = batch.schema.get_field_index("city")
-        if position >= 0:
-            cities |= {text for text in batch.column(position).unique().to_pylist() if text}
-    return Survey(cases, years, cities)
 
 
 # --- DIP catalogue ----------------------------------------------------------------------------
@@ -123,7 +89,7 @@ class GroupShared:
     Attributes:
         kinds: number of groups.
         reviewed: position in reviews.csv by case id.
-        review_hashes: first hash of the reviewed ids, sorted.
+        review_hashes: hash pairs of the reviewed ids, sorted.
     """
 
     run: str
@@ -195,7 +161,7 @@ def group_task(shared: GroupShared, part: Part) -> Done:
                 if bills_out is not None and intake.bills is not None:
                     bills_out.write(intake.bills)
                 _count(result, sums, per_diem, intake, grouped.counts())
-                result.reviewed += _reviewed(shared, part, batch, intake, result.cases)
+                result.reviewed += _reviewed(shared, part, grouped, intake, result.cases)
                 if shared.plan.policy.readmission.days is not None:
                     stays.append(_stays(batch, intake, part.number, result.cases))
                 result.cases += batch.num_rows
@@ -237,16 +203,15 @@ def _count(
 
 
 def _reviewed(
-    shared: GroupShared, part: Part, batch: pa.RecordBatch, intake: Intake, first: int
+    shared: GroupShared, part: Part, grouped: GroupedBatch, intake: Intake, first: int
 ) -> list[ReviewedCase]:
     if not len(shared.review_hashes):
         return []
-    case_id = batch.column("case_id")
-    hashes, _ = id_hashes(case_id)
-    places = np.searchsorted(shared.review_hashes, hashes)
-    places[places == len(shared.review_hashes)] = 0
-    rows = np.flatnonzero(shared.review_hashes[places] == hashes)
-    ids = case_id.take(pa.array(rows)).to_pylist()
+    marks = np.zeros(len(grouped.case_id), np.int8)
+    one, two = grouped.hashes
+    mark(readonly(one), readonly(two), readonly(shared.review_hashes), marks, 1)
+    rows = np.flatnonzero(marks)
+    ids = grouped.case_id.take(pa.array(rows)).to_pylist()
     return [
         ReviewedCase(
             review,
