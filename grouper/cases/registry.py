@@ -96,6 +96,7 @@ def _registry() -> dict[str, Column]:
         ("bed_day_flag", Kind.FLAG, flag, "", "paid per day", "床日付费", ""),
         ("tcm_flag", Kind.FLAG, flag, "", "traditional Chinese medicine", "中医病例", ""),
         ("upload_date", Kind.DATE, date, "", "day of upload", "清单上传日期", ""),
+        ("version", integer, pa.int32(), "", "version of the list, the first is 1", "清单版本", ""),
     )  # fmt: skip
     return {row[0]: Column(*row) for row in rows}
 
