@@ -100,11 +100,15 @@ def _tell(found: Checked) -> None:
             rules.add_row(row["rule"], row["severity"], f"{row['broken']:,}", rate, told)
     console.print(rules)
     ranks = Table("rank", "hospital", "level", "cases", "first pass", "uploaded", box=None)
-    for row in sorted(scores, key=lambda row: (row["rank"], row["hospital_id"]))[:_SHOWN]:
+    # A hospital that the region does not know has no rank, and comes last.
+    order = sorted(scores, key=lambda row: (row["rank"] or len(scores), row["hospital_id"]))
+    for row in order[:_SHOWN]:
         uploaded = "-" if row["uploaded"] is None else _rate(row["uploaded"], row["cases"])
         name = " ".join(filter(None, (row["hospital_id"], row["name"]))) or "(no hospital_id)"
         level, first = str(row["level"] or "-"), _rate(row["passed"], row["cases"])
-        ranks.add_row(str(row["rank"]), escape(name), level, f"{row['cases']:,}", first, uploaded)
+        ranks.add_row(
+            str(row["rank"] or "-"), escape(name), level, f"{row['cases']:,}", first, uploaded
+        )
     console.print(ranks)
     if len(scores) > _SHOWN:
         console.print(f"{len(scores) - _SHOWN:,} more hospitals in scores.parquet")

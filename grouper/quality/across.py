@@ -10,7 +10,6 @@ one that began before and ended after it.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,45 +20,40 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from grouper.cases import CaseSource, Part, read_part
 from grouper.execution import Runner
 from grouper.grouping import id_hashes
 
 Ints = NDArray[np.int64]
 UInt64s = NDArray[np.uint64]
 Places = NDArray[np.intp]
-Mask = NDArray[np.bool_]
 
 BUCKETS: Final = 32
 _SHIFT: Final = np.uint64(64 - (BUCKETS.bit_length() - 1))
-NEEDED: Final = ("case_id", "person_id", "admission_date", "discharge_date")
+NEEDED: Final = ("person_id", "admission_date", "discharge_date")
 
-_STAYS: Final = pa.schema(
-    [
-        ("person", pa.uint64()),
-        ("person_2", pa.uint64()),
-        ("admission", pa.int32()),
-        ("discharge", pa.int32()),
-        ("row", pa.int64()),
-        ("case_id", pa.string()),
-    ]
-)
-_OVERLAPS: Final = pa.schema([("part", pa.int32()), ("row", pa.int64()), ("other", pa.string())])
+_COLUMNS: Final = 6
+_PERSON, _PERSON_2, _ADMISSION, _DISCHARGE, _ROW, _CASE = range(_COLUMNS)
+"""Columns of a table of stays, int64[stays, 6]: two hashes, two days, place in the part, a hash."""
 
 
 class Stays:
     """The stays of a part, gathered batch by batch and left in the work folder by person."""
 
     def __init__(self) -> None:
-        self._batches: list[pa.RecordBatch] = []
+        self._batches: list[Ints] = []
         self._rows = 0
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Take in a batch; a stay without person or dates, or with dates out of order, is none."""
+    def add(self, batch: pa.RecordBatch, case_hash: UInt64s | None = None) -> None:
+        """Take in a batch; a stay without person or dates, or with dates out of order, is none.
+
+        Args:
+            batch: with ``case_id`` and the columns of `NEEDED`.
+            case_hash: the first hash of each case id, where it is known already.
+        """
         first = self._rows
         self._rows += batch.num_rows
         columns = []
-        for name in NEEDED[1:]:
+        for name in NEEDED:
             place = batch.schema.get_field_index(name)
             if place < 0 or pa.types.is_null(batch.schema.field(place).type):
                 return
@@ -68,44 +62,38 @@ class Stays:
         dates = [column.cast(pa.int32()) for column in columns[1:]]
         good = pc.and_(pc.less_equal(*dates), pc.not_equal(pc.utf8_trim_whitespace(person), ""))
         kept = np.flatnonzero(pc.fill_null(good, False).to_numpy(zero_copy_only=False))
-        taken = pa.array(kept)
         hashes = id_hashes(pc.fill_null(person, ""))
-        self._batches.append(
-            pa.RecordBatch.from_arrays(
-                [
-                    *(pa.array(of[kept]) for of in hashes),
-                    *(date.take(taken) for date in dates),
-                    pa.array(first + kept),
-                    batch.column("case_id").take(taken).cast(pa.string()),
-                ],
-                schema=_STAYS,
-            )
-        )
+        if case_hash is None:
+            case_hash, _ = id_hashes(pc.fill_null(batch.column("case_id").cast(pa.string()), ""))
+        stays = np.empty((len(kept), _COLUMNS), np.int64)
+        for at, values in ((_PERSON, hashes[0]), (_PERSON_2, hashes[1]), (_CASE, case_hash)):
+            stays[:, at] = values[kept].view(np.int64)
+        for at, date in ((_ADMISSION, dates[0]), (_DISCHARGE, dates[1])):
+            stays[:, at] = pc.fill_null(date, 0).to_numpy(zero_copy_only=False)[kept]
+        stays[:, _ROW] = first + kept
+        self._batches.append(stays)
 
-    def save(self, work: Path, number: int) -> None:
-        """Leave the stays of part ``number`` in ``work``, one batch a bucket."""
-        table = pa.Table.from_batches(self._batches, _STAYS).combine_chunks()
-        bucket = (table.column("person").to_numpy() >> _SHIFT).astype(np.int8)
+    def save(self, work: Path, number: int) -> list[Path]:
+        """Leave the stays of part ``number`` in ``work``, ordered by bucket; return the files."""
+        stays = np.concatenate([np.empty((0, _COLUMNS), np.int64), *self._batches])
+        bucket = (stays[:, _PERSON].view(np.uint64) >> _SHIFT).astype(np.int8)
         order = np.argsort(bucket, kind="stable")
-        bounds = np.searchsorted(bucket[order], np.arange(BUCKETS + 1))
-        path = str(_stays_file(work, number))
-        with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, _STAYS) as writer:
-            for first, last in itertools.pairwise(bounds):
-                mine = table.take(pa.array(order[first:last])).combine_chunks()
-                batches = mine.to_batches() or [_none(_STAYS)]
-                writer.write_batch(batches[0])
-
-
-def _none(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+        files = [_stays_file(work, number), _bounds_file(work, number)]
+        np.save(files[0], stays[order])
+        np.save(files[1], np.searchsorted(bucket[order], np.arange(BUCKETS + 1)))
+        return files
 
 
 def _stays_file(work: Path, number: int) -> Path:
-    return work / f"stays-{number:05d}.arrow"
+    return work / f"stays-{number:05d}.npy"
+
+
+def _bounds_file(work: Path, number: int) -> Path:
+    return work / f"stays-{number:05d}.bounds.npy"
 
 
 def _overlaps_file(work: Path, bucket: int) -> Path:
-    return work / f"overlaps-{bucket:02d}.arrow"
+    return work / f"overlaps-{bucket:02d}.npy"
 
 
 @dataclass(frozen=True)
@@ -117,30 +105,36 @@ class _Saved:
 def _bucket_overlaps(shared: _Saved, bucket: int) -> int:
     """Write the overlapping stays of a bucket, by part and row; return how many."""
     work = Path(shared.work)
-    pieces, parts = [], []
+    pieces = [np.empty((0, _COLUMNS), np.int64)]
+    parts = [np.empty(0, np.int64)]
     for number in shared.numbers:
-        with pa.OSFile(str(_stays_file(work, number))) as file:
-            piece = pa.ipc.open_file(file).get_batch(bucket)
-        pieces.append(piece)
-        parts.append(np.full(piece.num_rows, number, np.int32))
-    stays = pa.Table.from_batches(pieces, _STAYS).combine_chunks()
-    person, person_2, admission, discharge = (
-        stays.column(name).to_numpy() for name in _STAYS.names[:4]
-    )
-    ids = stays.column("case_id").combine_chunks()
-    row, other = overlapping(person, person_2, admission, discharge, ids)
-    part = np.concatenate([np.empty(0, np.int32), *parts])[row]
-    place = stays.column("row").to_numpy()[row]
-    order = np.lexsort((place, part))
-    columns = [pa.array(part[order]), pa.array(place[order]), ids.take(pa.array(other[order]))]
-    path = str(_overlaps_file(work, bucket))
-    with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, _OVERLAPS) as writer:
-        writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=_OVERLAPS))
-    return len(row)
+        first, last = np.load(_bounds_file(work, number))[bucket : bucket + 2]
+        pieces.append(np.load(_stays_file(work, number), mmap_mode="r")[first:last])
+        parts.append(np.full(last - first, number, np.int64))
+    stays = np.concatenate(pieces)
+    several = _several(stays[:, _PERSON])
+    stays, part = stays[several], np.concatenate(parts)[several]
+    person, person_2, admission, discharge, row, case = stays.T
+    one, other = overlapping(person, person_2, admission, discharge, case)
+    found = np.stack([part[one], row[one], part[other], row[other]], axis=1)
+    np.save(_overlaps_file(work, bucket), found[np.lexsort((found[:, 1], found[:, 0]))])
+    return len(found)
+
+
+def _several(person: Ints) -> Places:
+    """Rows of the persons with more than one stay."""
+    order = np.argsort(person)
+    ordered = person[order]
+    same = ordered[1:] == ordered[:-1]
+    twice = np.zeros(len(person), np.bool_)
+    twice[1:] = same
+    twice[:-1] |= same
+    found: Places = order[twice]
+    return found
 
 
 def overlapping(
-    person: UInt64s, person_2: UInt64s, admission: Ints, discharge: Ints, case_id: pa.Array
+    person: Ints, person_2: Ints, admission: Ints, discharge: Ints, case: Ints
 ) -> tuple[Places, Places]:
     """Which stays overlap another of the same person, and for each one that it overlaps.
 
@@ -149,15 +143,11 @@ def overlapping(
     Args:
         person, person_2: hashes of the person.
         admission, discharge: days, in order.
-        case_id: decides between stays of equal dates.
+        case: a hash of the case id; decides between stays of equal dates.
     """
-    several = _several(person)
-    if not len(several):
-        return several, several
-    ids = case_id.take(pa.array(several))
-    first_hash, second_hash = id_hashes(pc.fill_null(ids, ""))
-    keys = (second_hash, first_hash, discharge[several], admission[several])
-    order = several[np.lexsort((*keys, person_2[several], person[several]))]
+    if not len(person):
+        return np.empty(0, np.intp), np.empty(0, np.intp)
+    order = _ordered(person, person_2, admission, discharge, case)
     new = np.ones(len(order), np.bool_)
     new[1:] = (person[order[1:]] != person[order[:-1]]) | (
         person_2[order[1:]] != person_2[order[:-1]]
@@ -165,19 +155,27 @@ def overlapping(
     rank = np.cumsum(new)
     # Days of different persons are put far apart, so that they can stand on one line.
     base = rank * (int(discharge.max()) - int(admission.min()) + 2) - int(admission.min())
-    begins, ends = admission[order] + base, discharge[order] + base
-    found, other = _on_a_line(begins.astype(np.int64), ends.astype(np.int64))
+    found, other = _on_a_line(admission[order] + base, discharge[order] + base)
     return order[found], order[other]
 
 
-def _several(person: UInt64s) -> Places:
-    """Rows of the persons with more than one stay."""
-    ordered = np.sort(person)
-    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    if not len(twice):
-        return np.empty(0, np.intp)
-    place = np.minimum(np.searchsorted(twice, person), len(twice) - 1)
-    return np.flatnonzero(twice[place] == person)
+def _ordered(person: Ints, person_2: Ints, admission: Ints, discharge: Ints, case: Ints) -> Places:
+    """The stays by person, admission, discharge and case."""
+    by_person = np.argsort(person, kind="stable")
+    same = person[by_person[1:]] == person[by_person[:-1]]
+    rank = np.concatenate([[0], np.cumsum(~same)])
+    low = int(admission.min())
+    span = int(discharge.max()) - low + 1
+    told_apart = (person_2[by_person[1:]] == person_2[by_person[:-1]])[same].all()
+    if not told_apart or int(rank[-1] + 1) * span * span >= 2**63:
+        return np.lexsort((case, discharge, admission, person_2, person))
+    # Person and days as one number: one sort instead of four.
+    key = (rank * span + admission[by_person] - low) * span + discharge[by_person] - low
+    inside = np.argsort(key)
+    if (key[inside[1:]] == key[inside[:-1]]).any():
+        inside = np.lexsort((case[by_person], key))
+    found: Places = by_person[inside]
+    return found
 
 
 def _on_a_line(begins: Ints, ends: Ints) -> tuple[Places, Places]:
@@ -215,43 +213,20 @@ def find_overlaps(numbers: Sequence[int], runner: Runner, work: Path) -> int:
     Returns:
         The number of stays that overlap another; `overlaps_of` reads them by part.
     """
-    saved = _Saved(str(work), tuple(numbers))
-    found = sum(runner.map(_bucket_overlaps, saved, range(BUCKETS)))
-    for number in numbers:
-        _stays_file(work, number).unlink(missing_ok=True)
-    return found
+    return sum(runner.map(_bucket_overlaps, _Saved(str(work), tuple(numbers)), range(BUCKETS)))
 
 
-def overlaps_of(work: Path, part: int) -> tuple[Places, pa.Array]:
-    """The rows of a part that overlap another stay, rising, and the case id of that stay."""
-    rows: list[Ints] = [np.empty(0, np.int64)]
-    others = [pa.array([], pa.string())]
+def overlaps_of(work: Path, part: int) -> Ints:
+    """The stays of a part that overlap another.
+
+    Returns:
+        int64[found, 3], rising: row in the part, and part and row of the other stay.
+    """
+    found = [np.empty((0, 3), np.int64)]
     for bucket in range(BUCKETS):
-        with pa.memory_map(str(_overlaps_file(work, bucket))) as file:
-            batch = pa.ipc.open_file(file).get_batch(0)
-            first, last = np.searchsorted(batch.column("part").to_numpy(), (part, part + 1))
-            rows.append(batch.column("row").to_numpy()[first:last].copy())
-            taken = pa.array(np.arange(first, last))
-            others.append(batch.column("other").take(taken))
-    found = np.concatenate(rows)
-    order = np.argsort(found)
-    return found[order], pa.concat_arrays(others).take(pa.array(order))
-
-
-@dataclass(frozen=True)
-class _Reading:
-    source: CaseSource
-    work: str
-
-
-def _gather_part(shared: _Reading, part: Part) -> None:
-    stays = Stays()
-    for batch in read_part(shared.source, part, NEEDED):
-        stays.add(batch)
-    stays.save(Path(shared.work), part.number)
-
-
-def gather_stays(source: CaseSource, runner: Runner, work: Path) -> None:
-    """Leave the stays of all parts of a source in ``work``, for `find_overlaps`."""
-    for _ in runner.map(_gather_part, _Reading(source, str(work)), source.parts):
-        pass
+        stays = np.load(_overlaps_file(work, bucket))
+        first, last = np.searchsorted(stays[:, 0], (part, part + 1))
+        found.append(stays[first:last, 1:])
+    whole = np.concatenate(found)
+    rising: Ints = whole[np.argsort(whole[:, 0])]
+    return rising

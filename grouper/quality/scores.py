@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
@@ -57,15 +57,21 @@ class HospitalName:
     level: int
 
 
-def ranked(tally: Tally) -> list[tuple[int, str]]:
-    """(rank, hospital_id) by first-pass rate, then by upload rate; equal ones share a rank."""
+def ranked(tally: Tally, among: Collection[str] = ()) -> list[tuple[int, str]]:
+    """(rank, hospital_id) by first-pass rate, then by upload rate; equal ones share a rank.
+
+    Args:
+        tally: counts.
+        among: the hospitals that are ranked; empty ranks all.
+    """
 
     def merit(hospital: str) -> tuple[Fraction, Fraction]:
         counts = tally.hospitals[hospital]
         cases = int(counts[CASES])
         return Fraction(int(counts[PASSED]), cases), Fraction(int(counts[UPLOADED]), cases)
 
-    order = sorted(tally.hospitals, key=lambda h: (*(-rate for rate in merit(h)), h))
+    known = [hospital for hospital in tally.hospitals if not among or hospital in among]
+    order = sorted(known, key=lambda h: (*(-rate for rate in merit(h)), h))
     found: list[tuple[int, str]] = []
     for place, hospital in enumerate(order, 1):
         same = found and merit(found[-1][1]) == merit(hospital)
@@ -78,9 +84,9 @@ def scores_table(tally: Tally, names: Mapping[str, HospitalName], *, with_upload
 
     Columns: hospital_id, name, level, cases, uploaded, upload_rate, passed, first_pass_rate,
     warned, rank. Rates are floats for display; uploaded and upload_rate are null where the cases
-    have no ``upload_date``.
+    have no ``upload_date``; the rank is null for a hospital that the region does not know.
     """
-    ranks = {hospital: rank for rank, hospital in ranked(tally)}
+    ranks = {hospital: rank for rank, hospital in ranked(tally, names)}
     rows = sorted(tally.hospitals.items())
     none = HospitalName("", 0)
     uploaded = [int(counts[UPLOADED]) if with_upload else None for _, counts in rows]
@@ -98,7 +104,7 @@ def scores_table(tally: Tally, names: Mapping[str, HospitalName], *, with_upload
             "passed": pa.array(passed, pa.int64()),
             "first_pass_rate": _rates(passed, cases),
             "warned": pa.array([int(counts[WARNED]) for _, counts in rows], pa.int64()),
-            "rank": pa.array([ranks[hospital] for hospital, _ in rows], pa.int32()),
+            "rank": pa.array([ranks.get(hospital) for hospital, _ in rows], pa.int32()),
         }
     )
 
@@ -158,6 +164,24 @@ def rules_table(tally: Tally, plan: Plan) -> pa.Table:
             "thresholds": pa.array(limits, pa.string()),
         }
     )
+
+
+def quality_tables(
+    tally: Tally, plan: Plan, columns: Collection[str], names: Mapping[str, HospitalName]
+) -> dict[str, pa.Table]:
+    """The tables ``rules``, ``scores`` and ``errors`` of a check.
+
+    Args:
+        tally: counts of all parts.
+        plan: what was evaluated.
+        columns: of the cases.
+        names: the hospitals of the region; empty where they are not known.
+    """
+    return {
+        "rules": rules_table(tally, plan),
+        "scores": scores_table(tally, names, with_upload="upload_date" in columns),
+        "errors": errors_table(tally, plan),
+    }
 
 
 def _rates(above: Iterable[int | None], below: Iterable[int]) -> pa.Array:

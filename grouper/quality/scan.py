@@ -1,0 +1,208 @@
+"""Checking a part in two steps: what each case breaks by itself, then what it breaks with others.
+
+Between the steps everything lies in a work folder: the rows (id, hospital, whether it was
+uploaded), what was found, and the stays by person (`quality.across`).
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from grouper.grouping import id_hashes
+from grouper.kernels.arrays import readonly
+from grouper.kernels.ids import mark
+from grouper.parts import ParquetFile
+from grouper.quality.across import Stays, overlaps_of
+from grouper.quality.evaluate import Found, Plan, evaluate
+from grouper.quality.findings import (
+    PLAIN,
+    WRITTEN,
+    Hospitals,
+    count,
+    hospitals_of,
+    table_of,
+    uploaded_of,
+)
+from grouper.quality.registry import DUPLICATE, OVERLAP, RULES
+from grouper.quality.scores import Tally
+
+UInt64s = NDArray[np.uint64]
+Ints = NDArray[np.int64]
+
+_ROWS: Final = pa.schema(
+    [("case_id", pa.string()), ("hospital_id", pa.string()), ("uploaded", pa.bool_())]
+)
+_FOUND: Final = pa.schema([("row", pa.int64()), ("rule", pa.int8()), ("value", pa.string())])
+_RULE_LIST: Final = tuple(RULES.values())
+_RULE_PLACE: Final = {code: i for i, code in enumerate(RULES)}
+
+
+def _rows_file(work: Path, number: int) -> Path:
+    return work / f"rows-{number:05d}.arrow"
+
+
+def _found_file(work: Path, number: int) -> Path:
+    return work / f"found-{number:05d}.arrow"
+
+
+class Scan:
+    """The first step: takes in the batches of a part.
+
+    Attributes:
+        files: what it has left in the work folder, once it is closed.
+    """
+
+    def __init__(self, plan: Plan, work: Path, number: int) -> None:
+        """Begin a part; the folder exists."""
+        self._plan = plan
+        self._work = work
+        self._number = number
+        self._stays = Stays()
+        self._open = ExitStack()
+        self.files = [_rows_file(work, number), _found_file(work, number)]
+        self._rows, self._found = (
+            self._writer(path, schema)
+            for path, schema in zip(self.files, (_ROWS, _FOUND), strict=True)
+        )
+
+    def _writer(self, path: Path, schema: pa.Schema) -> pa.ipc.RecordBatchFileWriter:
+        file = self._open.enter_context(pa.OSFile(str(path), "wb"))
+        return self._open.enter_context(pa.ipc.new_file(file, schema))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._open.close()
+        if kind is None:
+            self.files += self._stays.save(self._work, self._number)
+
+    def add(self, batch: pa.RecordBatch, case_hash: UInt64s | None = None) -> None:
+        """Take in a batch.
+
+        Args:
+            batch: the columns of `registry.COLUMNS_READ` that there are.
+            case_hash: the first hash of each case id, where it is known already.
+        """
+        self._found.write_batch(_kept(evaluate(batch, self._plan)))
+        case_id = batch.column("case_id")
+        if not pa.types.is_string(case_id.type):
+            case_id = case_id.cast(pa.string())
+        columns = [case_id, _hospital_id(batch), pa.array(uploaded_of(batch))]
+        self._rows.write_batch(pa.RecordBatch.from_arrays(columns, schema=_ROWS))
+        if OVERLAP in self._plan.rules:
+            self._stays.add(batch, case_hash)
+
+
+def _hospital_id(batch: pa.RecordBatch) -> pa.Array:
+    place = batch.schema.get_field_index("hospital_id")
+    if place < 0:
+        return pa.nulls(batch.num_rows, pa.string())
+    return batch.column(place).cast(pa.string())
+
+
+def _kept(found: tuple[Found, ...]) -> pa.RecordBatch:
+    rows = [np.empty(0, np.int64), *(hit.rows for hit in found)]
+    rules = [np.full(len(hit.rows), _RULE_PLACE[hit.rule.code], np.int8) for hit in found]
+    values = [pa.array([], pa.string()), *(hit.value.cast(pa.string()) for hit in found)]
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array(np.concatenate(rows)),
+            pa.array(np.concatenate([np.empty(0, np.int8), *rules])),
+            pa.concat_arrays(values),
+        ],
+        schema=_FOUND,
+    )
+
+
+@dataclass(frozen=True)
+class Merging:
+    """What the second step works with.
+
+    Attributes:
+        work: the folder that `Scan` has filled; `across.find_overlaps` has been there.
+        duplicates: uint64[k, 2], hash pairs of the ids that stand more than once.
+    """
+
+    plan: Plan
+    work: str
+    duplicates: UInt64s
+
+
+def merge_part(shared: Merging, number: int, path: Path) -> Tally:
+    """The second step: write the findings of a part to a file; return its counts."""
+    work, plan = Path(shared.work), shared.plan
+    tally = Tally()
+    overlaps = np.empty((0, 3), np.int64)
+    if OVERLAP in plan.rules:
+        overlaps = overlaps_of(work, number)
+    others = _case_ids(work, overlaps[:, 1:])
+    first = 0
+    with (
+        pa.memory_map(str(_rows_file(work, number))) as rows_file,
+        pa.memory_map(str(_found_file(work, number))) as found_file,
+        ParquetFile(path, WRITTEN, plain=PLAIN) as out,
+    ):
+        cases, kept = pa.ipc.open_file(rows_file), pa.ipc.open_file(found_file)
+        for i in range(cases.num_record_batches):
+            batch = cases.get_batch(i)
+            found = _restored(kept.get_batch(i))
+            if DUPLICATE in plan.rules:
+                found.append(_duplicates(batch.column("case_id"), shared.duplicates))
+            if len(overlaps):
+                here = slice(*np.searchsorted(overlaps[:, 0], (first, first + batch.num_rows)))
+                found.append(Found(RULES[OVERLAP], overlaps[here, 0] - first, others[here]))
+            found = sorted((hit for hit in found if len(hit.rows)), key=_order)
+            hospitals: Hospitals = hospitals_of(batch)
+            count(tally, hospitals, batch.column("uploaded").to_numpy(False), found, plan)
+            out.write(table_of(batch.column("case_id"), hospitals, found, plan))
+            first += batch.num_rows
+    return tally
+
+
+def _case_ids(work: Path, places: Ints) -> pa.Array:
+    """The case ids at these places: part, row in the part."""
+    order = np.argsort(places[:, 0], kind="stable")
+    ids = [pa.array([], pa.string())]
+    for number in np.unique(places[:, 0]).tolist():
+        rows = places[order[places[order, 0] == number], 1]
+        with pa.memory_map(str(_rows_file(work, number))) as file:
+            case_id = pa.ipc.open_file(file).read_all().column("case_id")
+            ids.append(case_id.take(pa.array(rows)).combine_chunks())
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    return pa.concat_arrays(ids).take(pa.array(back))
+
+
+def _order(hit: Found) -> int:
+    return _RULE_PLACE[hit.rule.code]
+
+
+def _restored(kept: pa.RecordBatch) -> list[Found]:
+    rule = kept.column("rule").to_numpy()
+    row = kept.column("row").to_numpy()
+    found = []
+    for place in np.unique(rule).tolist():
+        mine = np.flatnonzero(rule == place)
+        value = kept.column("value").take(pa.array(mine))
+        found.append(Found(_RULE_LIST[place], row[mine], value))
+    return found
+
+
+def _duplicates(case_id: pa.Array, duplicates: UInt64s) -> Found:
+    rows = np.empty(0, np.intp)
+    if len(duplicates):
+        first, second = id_hashes(case_id)
+        marks = np.zeros(len(case_id), np.int8)
+        mark(readonly(first), readonly(second), readonly(duplicates), marks, 1)
+        if case_id.null_count:
+            marks[case_id.is_null().to_numpy(zero_copy_only=False)] = 0
+        rows = np.flatnonzero(marks)
+    return Found(RULES[DUPLICATE], rows, case_id.take(pa.array(rows)).cast(pa.string()))
