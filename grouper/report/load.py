@@ -21,6 +21,9 @@ from grouper.run.work import WORK
 PARTED: Final = ("cases", "grouped", "points")
 """Tables of one row per case, in the order of the input, part by part."""
 
+IN_PARTS: Final = (*PARTED, "findings")
+"""Tables that are folders of parts."""
+
 TABLES: Final = (
     *PARTED,
     "statistics",
@@ -168,7 +171,7 @@ def faults(run: Run) -> list[Fault]:
             found.append(Fault(table_of(name), name, "is missing"))
         elif file_digest(path) != digest:
             found.append(Fault(table_of(name), name, "was altered"))
-    for name in PARTED:
+    for name in IN_PARTS:
         found += [
             Fault(name, f"{name}/{path.name}", "is not of this run")
             for path in sorted((run.folder / name).glob("*.parquet"))

@@ -24,6 +24,7 @@ from grouper.run.beside import SideSums
 from grouper.run.books import POINT_COLUMNS, AccountTotal
 from grouper.run.context import Context
 from grouper.run.folder import finish
+from grouper.run.lists import check_lists, list_plan
 from grouper.run.population import People
 from grouper.run.publish import Outcome, close_accounts, publish
 from grouper.run.survey import Survey, confirm, places_of
@@ -104,7 +105,8 @@ class Driver:
         if self.policy.price.table:
             prices = make_price_list(self.region, self.policy.price, self.codes)
             plan = replace(plan, prices=prices)
-        grouped = self._group(survey, plan, duplicates)
+        lists = list_plan(self.context)
+        grouped = self._group(survey, plan, duplicates, lists)
         statistics = self.people.population(self.codes, grouped.cells, grouped.cases, plan)
         benchmarks = make_benchmarks(self.codes, self.published, statistics, self.policy)
         self.manifest.warnings += benchmarks.warnings
@@ -131,6 +133,8 @@ class Driver:
             benchmarks, months,
             year_end, per_diem, written.beside,
         )  # fmt: skip
+        if lists is not None:
+            check_lists(self.context, lists, duplicates)
         made = publish(self.out, self.manifest, outcome, self.numbers)
         self._check_all(close_accounts(self.out, made, outcome, grouped, written, self.numbers))
         self.manifest.warnings.sort()
@@ -180,7 +184,7 @@ class Driver:
         return catalogue
 
     def _group(
-        self, survey: Survey, plan: IntakePlan, duplicates: stages.UInt64s
+        self, survey: Survey, plan: IntakePlan, duplicates: stages.UInt64s, lists: Plan | None
     ) -> Grouped:
         source = self.context.sources["cases"]
         reviewed = {review.case_id: i for i, review in enumerate(self.region.reviews)}
@@ -194,6 +198,7 @@ class Driver:
             len(self.codes),
             reviewed,
             pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))],
+            lists,
         )
         grouped = Grouped(len(self.codes), plan.accounts.size)
         digests: dict[str, str] = {}

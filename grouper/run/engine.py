@@ -16,6 +16,7 @@ from grouper.run.context import Context, Progress
 from grouper.run.driver import Driver
 from grouper.run.folder import Manifest, belongs, clear_work, prepare, read_manifest, verify
 from grouper.run.identity import input_digests, run_id
+from grouper.run.lists import list_columns
 from grouper.run.work import locked
 from grouper.scheme import Scheme
 from grouper.settlement.intake import REQUIRED, intake_columns
@@ -100,13 +101,14 @@ def _open_sources(
     wanted: dict[str, Column] = {column.name: column for column in columns_for(scheme)}
     wanted |= {column.name: column for column in intake_columns(policy)}
     wanted |= {column.name: column for column in context_columns() if column.name not in wanted}
+    lists = {c.name: c for c in list_columns(policy) if c.name not in wanted}
     names = column_names(region)
     sources = {}
     for folder in ("cases", "history"):
         if folder == "cases" or (region / folder).is_dir():
             sources[folder] = open_cases(
                 region / folder,
-                wanted=wanted.values(),
+                wanted=(wanted | lists if folder == "cases" else wanted).values(),
                 required=REQUIRED,
                 encoding=encoding,
                 names=names,

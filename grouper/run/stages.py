@@ -23,6 +23,8 @@ from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark
 from grouper.kernels.statistics import add_accounts, add_cells
 from grouper.parts import ParquetFile, part_name
+from grouper.quality.evaluate import Plan
+from grouper.quality.scan import Scan
 from grouper.run.books import AMOUNT_COLUMNS, AccountSums
 from grouper.run.work import WORK, Done, once
 from grouper.scheme import Scheme
@@ -42,6 +44,10 @@ TEXT = pa.dictionary(pa.int32(), pa.string())
 GROUPED_SCHEMA = pa.schema(
     [(f.name, f.type if f.name == "case_id" else TEXT) for f in RESULT_SCHEMA]
 )
+
+
+LISTS = "lists"
+"""Work folder of the check of the lists (`run.lists`)."""
 
 
 def facts_path(run: Path, number: int) -> Path:
@@ -90,6 +96,7 @@ class GroupShared:
         kinds: number of groups.
         reviewed: position in reviews.csv by case id.
         review_hashes: hash pairs of the reviewed ids, sorted.
+        lists: the rules of data quality that are told of, where the policy asks for it.
     """
 
     run: str
@@ -100,6 +107,7 @@ class GroupShared:
     kinds: int
     reviewed: dict[str, int]
     review_hashes: UInt64s
+    lists: Plan | None = None
 
 
 @dataclass
@@ -150,6 +158,9 @@ def group_task(shared: GroupShared, part: Part) -> Done:
             ExitStack() as stack,
         ):
             bills_out = None if bills is None else stack.enter_context(_bills_file(bills))
+            scan = None
+            if shared.lists is not None:
+                scan = stack.enter_context(Scan(shared.lists, run / WORK / LISTS, part.number))
             for batch in read_part(shared.source, part):
                 grouped = group_batch(batch, shared.scheme, shared.duplicates)
                 intake = take_in(batch, grouped, shared.plan)
@@ -164,7 +175,11 @@ def group_task(shared: GroupShared, part: Part) -> Done:
                 result.reviewed += _reviewed(shared, part, grouped, intake, result.cases)
                 if shared.plan.policy.readmission.days is not None:
                     stays.append(_stays(batch, intake, part.number, result.cases))
+                if scan is not None:
+                    scan.add(batch, grouped.hashes[0])
                 result.cases += batch.num_rows
+        if scan is not None:
+            files += scan.files
         if stays:
             path = stays_path(run, part.number)
             path.parent.mkdir(exist_ok=True)

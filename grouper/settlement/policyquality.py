@@ -17,6 +17,12 @@ Days = Annotated[int, Field(ge=1)]
 class Quality(Section):
     """Thresholds of the data-quality rules (结算清单质控)."""
 
+    report: bool = key(
+        True,
+        "check the lists in every run: findings, scores and ranking in the run folder",
+        "结算时同时质控，结果写入运行目录",
+        source="section 11",
+    )
     newborn_days: Count = key(
         28, "a child is newborn up to this age", "新生儿日龄上限", unit="days", source="section 11"
     )
@@ -55,7 +61,8 @@ class Quality(Section):
 
     def thresholds(self, reject: tuple[str, ...]) -> Thresholds:
         """The same for the rules; ``reject`` are those whose breach rejects a case."""
-        return Thresholds(**dict(self), reject=reject)
+        limits = {name: value for name, value in self if name != "report"}
+        return Thresholds(**limits, reject=reject)
 
 
 class Supervision(Section):

@@ -127,7 +127,7 @@ def beside(codes: Catalogue, rng: np.random.Generator) -> Beside:
         for level, has in enumerate(((codes.cc >= 0) & (codes.mcc < 0), codes.mcc >= 0)):
             weights = _severe(dx, has & allowed, own)
             if not weights.any():
-                weights = (plain & everywhere) * 1.0
+                weights = (plain & everywhere).astype(np.float64)
             running = np.cumsum(weights)
             places = rng.random((len(BANDS), PROFILES)) * running[-1]
             drawn = np.searchsorted(running, places, side="right")
