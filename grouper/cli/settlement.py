@@ -122,7 +122,7 @@ def close(
         Path, typer.Option("--region", metavar="REGION", help="The region folder of the run.")
     ],
 ) -> None:
-    """Freeze a month: write its point values into REGION/closed.csv (月度关账)."""
+    """Freeze a month: keep its point values, statements and cases in the region (月度关账)."""
     from grouper.run.closing import close_month
 
     closed = close_month(run, month, region)

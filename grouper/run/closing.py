@@ -1,24 +1,44 @@
-"""Closing a month (月度关账): its point values are frozen in the region's closed.csv."""
+"""Closing a month (月度关账): its point values, statements and cases are kept in the region."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from grouper.errors import RegionError, RunError
+from grouper.errors import OutputError, RegionError, RunError
+from grouper.parts import ParquetFile
 from grouper.run.folder import read_manifest, verify
 from grouper.run.work import write_whole
-from grouper.settlement.numbers import points_text
-from grouper.settlement.region import ClosedMonth, load_region
+from grouper.settlement.closed import (
+    MONTHS_FILE,
+    POINT_COLUMNS,
+    STATEMENT_COLUMNS,
+    STATEMENTS_FILE,
+    ClosedMonth,
+    cases_file,
+)
+from grouper.settlement.months import HospitalMonth
+from grouper.settlement.numbers import points_text, yuan_text
+from grouper.settlement.region import load_region
+from grouper.settlement.routes import DRG, ROUTES
 
 _SCALE = 10**8
+_FEN = 100
+_CASES: Final = pa.schema([("case_id", pa.string()), ("pool", pa.string())])
 
 
 def close_month(run: Path, month: str, region: Path) -> dict[str, str]:
-    """Add the point values and points of a month to REGION/closed.csv.
+    """Keep a month as a run has settled it.
+
+    Its point values, points and budgets are added to REGION/closed.csv, its statements to
+    REGION/closed_statements.csv, and its cases are listed in REGION/closed_cases/MONTH.parquet.
 
     Returns:
         Point value by pool.
@@ -26,6 +46,7 @@ def close_month(run: Path, month: str, region: Path) -> dict[str, str]:
     Raises:
         RunError: the run is unfinished or altered, or has no case in that month.
         RegionError: the month is closed already.
+        OutputError: the region folder cannot be written.
     """
     manifest = read_manifest(run)
     if manifest is None:
@@ -38,25 +59,85 @@ def close_month(run: Path, month: str, region: Path) -> dict[str, str]:
         raise RunError(
             f"the run has no case in {month}", hint=f"its year is {manifest.year}; write YYYY-MM"
         )
-    closed = dict(load_region(region).closed)
+    tables = load_region(region)
+    closed, statements = dict(tables.closed), dict(tables.statements)
     values = {}
     for row in rows:
         key = (row["pool"], month)
         if key in closed:
             raise RegionError(
                 f"pool '{row['pool']}' {month} is closed already",
-                file="closed.csv",
+                file=MONTHS_FILE,
                 line=closed[key].row,
                 hint="a closed month keeps its value",
             )
         closed[key] = ClosedMonth(
-            *key, int(row["point_value"] * _SCALE), int(row["points"] * _SCALE), 0
+            *key,
+            int(row["point_value"] * _SCALE),
+            int(row["points"] * _SCALE),
+            0,
+            int(row["budget"] * _FEN),
         )
         values[row["pool"]] = points_text(closed[key].point_value)
+    for row in pq.read_table(run / "hospital_months.parquet").to_pylist():
+        if row["month"] == month and row["pool"] in values:
+            units = {name: _SCALE if name in POINT_COLUMNS else _FEN for name in STATEMENT_COLUMNS}
+            units["cases"] = 1
+            statements[row["hospital_id"], row["pool"], month] = HospitalMonth(
+                **{name: int(row[name] * unit) for name, unit in units.items()}
+            )
+    _write_cases(run, month, cases_file(region, month))
+    _write(
+        region / STATEMENTS_FILE,
+        ("hospital_id", "pool", "month", *STATEMENT_COLUMNS),
+        ((*key, *_texts(statement)) for key, statement in sorted(statements.items())),
+    )
+    _write(
+        region / MONTHS_FILE,
+        ("pool", "month", "point_value", "points", "budget"),
+        (
+            (
+                *key,
+                points_text(entry.point_value),
+                points_text(entry.points),
+                "" if entry.budget is None else yuan_text(entry.budget),
+            )
+            for key, entry in sorted(closed.items())
+        ),
+    )
+    return values
+
+
+def _texts(statement: HospitalMonth) -> Iterable[str]:
+    for name in STATEMENT_COLUMNS:
+        value = getattr(statement, name)
+        if name == "cases":
+            yield str(value)
+        else:
+            yield points_text(value) if name in POINT_COLUMNS else yuan_text(value)
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("pool", "month", "point_value", "points"))
-    for key, entry in sorted(closed.items()):
-        writer.writerow((*key, points_text(entry.point_value), points_text(entry.points)))
-    write_whole(region / "closed.csv", text.getvalue().encode())
-    return values
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
+
+
+def _write_cases(run: Path, month: str, path: Path) -> None:
+    """List the cases of route ``drg`` of the month."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path.parent} cannot be made: {error.strerror or error}",
+            hint="check the folder's permissions and the free space",
+        ) from error
+    with ParquetFile(path, _CASES) as out:
+        for file in sorted((run / "cases").glob("part-*.parquet")):
+            cases = pq.read_table(file, columns=["case_id", "pool", "month"])
+            route = pq.read_table(run / "points" / file.name, columns=["route"])["route"]
+            mine = pc.and_(pc.equal(cases["month"], month), pc.equal(route, ROUTES[DRG]))
+            for batch in cases.filter(mine).select(_CASES.names).combine_chunks().to_batches():
+                out.write(batch)

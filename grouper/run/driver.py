@@ -24,6 +24,7 @@ from grouper.run.beside import SideSums
 from grouper.run.books import POINT_COLUMNS, AccountTotal
 from grouper.run.context import Context
 from grouper.run.folder import finish
+from grouper.run.late import Closed
 from grouper.run.lists import check_lists, list_plan
 from grouper.run.population import People
 from grouper.run.publish import Outcome, close_accounts, publish
@@ -55,6 +56,7 @@ from grouper.settlement.intake import (
     make_plan,
 )
 from grouper.settlement.lacking import check_region, lacking
+from grouper.settlement.late import late_sums
 from grouper.settlement.months import (
     Account,
     AccountKey,
@@ -113,6 +115,8 @@ class Driver:
         halved = self._halved(plan)
         pricing, cells = self._pricing(benchmarks, plan, halved)
         reviewed = with_factors(grouped.reviewed, halved, pricing)
+        closed = Closed(self.context)
+        reviewed = closed.reviewed(reviewed, accounts)
         decided = self._decide(benchmarks, cells, accounts, reviewed)
         self.manifest.warnings += decided.warnings
         quota = self.policy.supervision.review_quota
@@ -121,6 +125,7 @@ class Driver:
         )
         paid, simulated, daily = self._points(pricing, grouped, accounts)
         months = settle_months(self.region, self.policy, self.manifest.year, paid, decided.extras)
+        late = late_sums(self.region, paid, self.manifest.warnings)
         per_diem = settle_per_diem(self.region, self.policy, self.manifest.year, daily)
         books, extras = self._year_books(benchmarks, grouped, plan, halved, reviewed, paid, decided)
         year_end = clear_year(
@@ -131,7 +136,7 @@ class Driver:
         outcome = Outcome(
             self.region, self.context.scheme, self.policy, self.codes, accounts, statistics,
             benchmarks, months,
-            year_end, per_diem, written.beside,
+            year_end, per_diem, written.beside, late, closed.late_cases(),
         )  # fmt: skip
         if lists is not None:
             check_lists(self.context, lists, duplicates)

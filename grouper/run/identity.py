@@ -12,6 +12,7 @@ from grouper.cases import CaseSource
 from grouper.execution import Runner
 from grouper.parts import file_digest
 from grouper.scheme import Scheme
+from grouper.settlement.closed import CASES_FOLDER
 from grouper.settlement.policy import Policy
 
 REGION_FILES = (
@@ -23,6 +24,7 @@ REGION_FILES = (
     "deductions.csv",
     "payments.csv",
     "closed.csv",
+    "closed_statements.csv",
     "rates.csv",
     "items.parquet",
 )
@@ -38,6 +40,7 @@ def input_digests(
 ) -> dict[str, str]:
     """SHA-256 of every input file, by name relative to the region folder."""
     names = {name for name in REGION_FILES if (region / name).is_file()}
+    names |= {f"{CASES_FOLDER}/{path.name}" for path in (region / CASES_FOLDER).glob("*.parquet")}
     for folder, source in sources.items():
         names |= {f"{folder}/{part.name}" for part in source.parts}
     ordered = sorted(names)

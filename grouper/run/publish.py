@@ -21,7 +21,8 @@ from grouper.settlement import checks, tables
 from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.clearing import YearOutcome
 from grouper.settlement.intake import REJECTED_SCHEMA, Accounts
-from grouper.settlement.months import Months, months_of
+from grouper.settlement.late import Late
+from grouper.settlement.months import AccountKey, Months, months_of
 from grouper.settlement.numbers import SCALE, half_up, points_text, rounded, yuan_text
 from grouper.settlement.perdiem import PerDiemMonths
 from grouper.settlement.policy import Policy
@@ -48,6 +49,8 @@ class Outcome:
     year_end: YearOutcome
     per_diem: PerDiemMonths
     beside: SideSums
+    late: Mapping[AccountKey, Late]
+    late_cases: pa.Table | None
 
 
 def publish(
@@ -75,6 +78,9 @@ def publish(
         made["incentive"] = tables.incentive_table(outcome.year_end.incentives)
     if outcome.year_end.quotas:
         made["quota"] = tables.quota_table(outcome.year_end.quotas)
+    if outcome.late_cases is not None:
+        made["late"] = tables.late_table(outcome.late)
+        made["late_cases"] = outcome.late_cases
     if outcome.policy.per_diem.used:
         made["per_diem"] = tables.per_diem_table(outcome.per_diem.statements)
     for name, table in made.items():
@@ -131,7 +137,15 @@ def close_accounts(
 ) -> list[checks.Check]:
     """All equations of section 12 over the tables as they were written."""
     drg = ROUTES[DRG]
+    late = outcome.late
     stated = sum(row.cases for row in outcome.months.statements.values())
+    stated += sum(row.cases for row in late.values())
+    in_months = {
+        key: (cases - late[key].cases, points - late[key].points)
+        if key in late
+        else (cases, points)
+        for key, (cases, points) in {**dict.fromkeys(late, (0, 0)), **written.paid}.items()
+    }
     settled = sum(row.cases for row in outcome.year_end.cleared.values())
     booked = sum(book.total for book in grouped.books.values())
     rows = sum(pq.read_metadata(out / "points" / part_name(number)).num_rows for number in numbers)
@@ -140,7 +154,7 @@ def close_accounts(
         checks.check_counts("cases cleared", settled, grouped.counts[f"route {drg}"]),
         checks.check_counts("cases written", rows, grouped.cases),
         checks.check_money("cost of route drg", booked, grouped.cost[drg]),
-        *checks.check_points(made["hospital_months"], written.paid),
+        *checks.check_points(made["hospital_months"], in_months),
         *checks.check_budgets(made["months"], made["hospital_months"]),
         *checks.check_clearing(made["clearing"]),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from grouper.errors import RegionError
+from grouper.settlement.closed import closed_places
 from grouper.settlement.months import fixed_rate, month_shares, months_of
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import Region
@@ -106,8 +107,12 @@ def _by_points(region: Region, policy: Policy, year: int, pool: str, month: str)
         region.budget_of(pool, december)
     if policy.month.value == "yuan":
         return
-    region.budget_of(pool, month)
+    kept = (pool, month) in closed_places(region.statements)
+    if not kept:
+        region.budget_of(pool, month)
     region.budget_of(pool, december)
+    if kept:
+        return
     if policy.month.value == "rate":
         fixed_rate(region, policy, pool)
     if any(name == pool for name, _ in region.month_shares) and month not in month_shares(

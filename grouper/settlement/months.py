@@ -8,9 +8,19 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from grouper.errors import RegionError, RunError
-from grouper.settlement.numbers import FEN, SCALE, half_up, money, p8, yuan_text
+from grouper.settlement.closed import closed_places
+from grouper.settlement.numbers import (
+    FEN,
+    SCALE,
+    half_up,
+    money,
+    p8,
+    points_text,
+    yuan_text,
+)
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import Deduction, Region
+from grouper.settlement.statement import HospitalMonth as HospitalMonth
 
 MONTHS = 12
 _FEN_PER_UNIT = Fraction(SCALE, FEN)
@@ -77,22 +87,6 @@ class MonthValue:
     points: int
     value: int
     closed: bool
-
-
-@dataclass(slots=True)
-class HospitalMonth:
-    """The statement of a hospital, pool and month; fen and 1e-8 points."""
-
-    cases: int = 0
-    points: int = 0
-    extra_points: int = 0
-    deducted_points: int = 0
-    gross: int = 0
-    cash: int = 0
-    prepaid: int = 0
-    audit_deduction: int = 0
-    paid: int = 0
-    deposit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +176,13 @@ def settle_months(
     for extra in extras:
         if extra.row:
             extra_rows[extra.hospital_id, extra.pool, extra.row].append(extra)
+    kept = closed_places(region.statements)
     statements = {}
-    for key in sorted({*accounts, *extra_rows, *deductions}):
+    for key in sorted({*accounts, *extra_rows, *deductions, *region.statements}):
+        if key[1:] in kept:
+            if key in region.statements:
+                statements[key] = region.statements[key]
+            continue
         account = accounts.get(key, Account())
         statements[key] = _statement(
             region,
@@ -217,6 +216,7 @@ def point_values(
             "fund_basis: the point value shares out the fund's budget alone, "
             "and patient cash is subtracted again (month.basis)"
         )
+    kept = closed_places(region.statements)
     values = {}
     for pool, months in sorted(pools.items()):
         if policy.month.value == "yuan":
@@ -229,6 +229,8 @@ def point_values(
         funds = {month: account.fund for month, account in months.items()}
         shares = month_shares(region, pool, year, funds, warnings)
         for month, account in sorted(months.items()):
+            if (pool, month) in kept:
+                continue
             if month not in shares:
                 raise RegionError(
                     f"pool '{pool}' has cases in {month} and no share for it",
@@ -239,7 +241,22 @@ def point_values(
             if policy.month.basis == "total":
                 budget += account.cash
             values[pool, month] = _value(region, policy, pool, month, account, budget, warnings)
+    for pool, month in sorted(closed_places(region.statements)):
+        values[pool, month] = _closed_value(region, pool, month)
     return values
+
+
+def _closed_value(region: Region, pool: str, month: str) -> MonthValue:
+    """A month as it was closed."""
+    frozen = region.closed[pool, month]
+    mine = [s for key, s in region.statements.items() if key[1:] == (pool, month)]
+    return MonthValue(
+        sum(statement.cases for statement in mine),
+        Fraction(frozen.budget or 0),
+        frozen.points,
+        frozen.point_value,
+        closed=True,
+    )
 
 
 def fixed_rate(region: Region, policy: Policy, pool: str) -> int:
@@ -268,14 +285,14 @@ def _value(
     budget: Fraction,
     warnings: list[str],
 ) -> MonthValue:
-    if account.points <= 0:
-        raise RunError(
-            f"pool '{pool}' has {account.cases} cases and no points in {month}, "
-            "so no point value follows",
-            hint="check the costs of these cases, or freeze the month in closed.csv",
-        )
     frozen = region.closed.get((pool, month))
     if frozen is None:
+        if account.points <= 0:
+            raise RunError(
+                f"pool '{pool}' has {account.cases} cases and no points in {month}, "
+                "so no point value follows",
+                hint="check the costs of these cases, or freeze the month in closed.csv",
+            )
         if policy.month.value == "rate":
             value = fixed_rate(region, policy, pool)
         else:
@@ -283,8 +300,9 @@ def _value(
         return MonthValue(account.cases, budget, account.points, value, closed=False)
     if frozen.points != account.points:
         warnings.append(
-            f"closed_month_changed: pool '{pool}' {month} was closed with other points; "
-            "the difference goes to clearing"
+            f"closed_month_changed: pool '{pool}' {month} was closed with "
+            f"{points_text(frozen.points)} points and now has {points_text(account.points)}; "
+            "closed_statements.csv, which `grouper close` writes, leaves the rest to clearing"
         )
     return MonthValue(account.cases, budget, account.points, frozen.point_value, closed=True)
 

@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from grouper.errors import RegionError
+from grouper.settlement.closed import ClosedMonth as ClosedMonth
+from grouper.settlement.closed import read_closed, read_statements
 from grouper.settlement.csvtable import TRUE, Row, read_rows
 from grouper.settlement.numbers import yuan_text
+from grouper.settlement.statement import HospitalMonth
 
 K = TypeVar("K")
 
@@ -102,23 +105,13 @@ class Payment:
     row: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedMonth:
-    """A frozen month: its point value (1e-8 yuan) and its points (1e-8)."""
-
-    pool: str
-    month: str
-    point_value: int
-    points: int
-    row: int
-
-
 @dataclass(frozen=True)
 class Region:
     """All tables of a region folder but its cases.
 
     ``payments`` is None where the file is absent, which means something else than no rows.
-    ``rates`` maps (table, drg, class) to its exact value.
+    ``rates`` maps (table, drg, class) to its exact value; ``statements`` are those of closed months
+    by hospital, pool and month.
     """
 
     folder: Path
@@ -130,6 +123,7 @@ class Region:
     payments: tuple[Payment, ...] | None
     closed: dict[tuple[str, str], ClosedMonth]
     rates: dict[tuple[str, str, str], Fraction] = field(default_factory=dict)
+    statements: dict[tuple[str, str, str], HospitalMonth] = field(default_factory=dict)
 
     @cached_property
     def hospital_index(self) -> dict[str, int]:
@@ -240,6 +234,7 @@ def load_region(folder: Path) -> Region:
     known = {hospital.hospital_id for hospital in hospitals}
     budget = _budget(folder)
     pools = {line.pool for line in budget}
+    closed = read_closed(folder, pools)
     return Region(
         folder=folder,
         hospitals=hospitals,
@@ -248,8 +243,9 @@ def load_region(folder: Path) -> Region:
         reviews=_reviews(folder),
         deductions=_deductions(folder, known, pools),
         payments=_payments(folder, known, pools),
-        closed=_closed(folder),
+        closed=closed,
         rates=_rates(folder),
+        statements=read_statements(folder, known, closed),
     )
 
 
@@ -386,19 +382,6 @@ def _payments(folder: Path, known: set[str], pools: set[str]) -> tuple[Payment, 
         )
         for row in rows
     )
-
-
-def _closed(folder: Path) -> dict[tuple[str, str], ClosedMonth]:
-    rows = list(read_rows(folder, "closed.csv", ("pool", "month", "point_value", "points")))
-    _once(rows, lambda row: (row.needed("pool"), row.month("month")), "month")
-    closed = {}
-    for row in rows:
-        value = row.eight("point_value")
-        if value < 0:
-            raise row.error("point_value is negative")
-        key = (row.needed("pool"), row.month("month"))
-        closed[key] = ClosedMonth(*key, value, row.eight("points"), row.line)
-    return closed
 
 
 def _rates(folder: Path) -> dict[tuple[str, str, str], Fraction]:

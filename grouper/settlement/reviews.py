@@ -44,6 +44,7 @@ class ReviewedCase(NamedTuple):
         cell, account: negative where the case does not go the ``drg`` route.
         factor: the case's factor in 1e-8; None where the policy has none.
         keep: what a readmission leaves of its points.
+        late: it arrived after its month was closed.
     """
 
     review: int
@@ -55,6 +56,7 @@ class ReviewedCase(NamedTuple):
     compliant: int
     factor: int | None = None
     keep: Fraction = Fraction(1)
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ def decide(
             decided, carried = _decision(review, policy, benchmarks, cells[case.cell], case)
             extra = decided - carried
             key = accounts.key(case.account)
-            extras.append(Extra(*key, extra, _row(review, accounts)))
+            row = "" if case.late else _row(review, accounts)
+            extras.append(Extra(*key, extra, row))
             if decided == carried:
                 idle["review_without_gain"].append(review.case_id)
         by_part.setdefault(case.part, []).append((case.row, extra, CODE[f"review_{state}"]))

@@ -12,6 +12,7 @@ from grouper.settlement.amounts import MONEY, POINTS, Ints, decimal_column, exac
 from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.clearing import Clearing, Incentive
 from grouper.settlement.intake import Accounts
+from grouper.settlement.late import Late
 from grouper.settlement.months import AccountKey, HospitalMonth, Months
 from grouper.settlement.numbers import p8, rounded
 from grouper.settlement.perdiem import PerDiemMonth
@@ -223,5 +224,20 @@ def quota_table(quotas: Mapping[tuple[str, str], QuotaYear]) -> pa.Table:
                 name: _money([getattr(row, name) for _, row in rows])
                 for name in (*names, "carried_out")
             },
+        }
+    )
+
+
+def late_table(late: Mapping[AccountKey, Late]) -> pa.Table:
+    """``late``: hospital_id, pool, month and the columns of `Late`."""
+    rows = sorted(late.items())
+    return pa.table(
+        {
+            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
+            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
+            "month": pa.array([key[2] for key, _ in rows], pa.string()),
+            "cases": pa.array([row.cases for _, row in rows], pa.int64()),
+            "points": _points([row.points for _, row in rows]),
+            "cash": _money([row.cash for _, row in rows]),
         }
     )
