@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from grouper.cases import COLUMNS, Column
 from grouper.scheme import Scheme
@@ -58,6 +59,13 @@ def context_columns() -> tuple[Column, ...]:
     return tuple(COLUMNS[name] for name, _ in _AS_IT_IS)
 
 
+def pools_of(intake: Intake, accounts: Accounts) -> NDArray[np.int32]:
+    """Position of each case's pool, -1 where no budget pays or simulates it."""
+    # Cases that are simulated, or paid per day, carry their account below -1.
+    place = accounts.pool_month(intake.account)
+    return np.where(place < 0, -1, place // len(accounts.months)).astype(np.int32)
+
+
 def case_rows(batch: pa.RecordBatch, intake: Intake, accounts: Accounts) -> pa.RecordBatch:
     """The rows of `CASES` of a batch.
 
@@ -66,12 +74,9 @@ def case_rows(batch: pa.RecordBatch, intake: Intake, accounts: Accounts) -> pa.R
         intake: the same cases, routed.
         accounts: the codes of the run.
     """
-    # Cases that are simulated, or paid per day, carry their account below -1.
-    account = np.where(intake.account < -1, -2 - intake.account, intake.account)
-    none = account < 0
-    pool = np.where(none, 0, accounts.pool_month(account) // len(accounts.months))
+    pool = pools_of(intake, accounts)
     pools = pa.DictionaryArray.from_arrays(
-        pa.array(pool, pa.int32(), mask=none), pa.array(accounts.pools, pa.string())
+        pa.array(pool, pa.int32(), mask=pool < 0), pa.array(accounts.pools, pa.string())
     )
     columns = [
         _column(batch, "case_id", pa.string()),

@@ -249,6 +249,51 @@ def group_batch(
     return grouped
 
 
+def grouped_again(case_id: pa.Array, rows: pa.Table, scheme: Scheme) -> GroupedBatch:
+    """A result as `group_batch` gave it, from its rows of the grouped table.
+
+    Args:
+        case_id: the batch's own column.
+        rows: status, mdc, adrg, drg, severity and reason of the same cases, as dictionaries; a
+            reason that is none of grouping (`REASON`) leaves its case without an answer.
+        scheme: the scheme that grouped them.
+    """
+    answers = _answers(scheme)
+    known = zip(answers.mdc.tolist(), answers.adrg.tolist(), answers.drg.tolist(), strict=True)
+    numbers: dict[tuple[str, str, str], int] = {}
+    for number, (mdc, adrg, drg) in enumerate(known):
+        numbers.setdefault((answers.mdcs[mdc], answers.adrgs[adrg], answers.drgs[drg]), number)
+    texts = [rows[name].unify_dictionaries().combine_chunks() for name in ("mdc", "adrg", "drg")]
+    sizes = [len(column.dictionary) for column in texts]
+    place = np.ravel_multi_index([column.indices.to_numpy() for column in texts], sizes)
+    coded = pa.array(place).dictionary_encode()
+    words = [column.dictionary.to_pylist() for column in texts]
+    outcomes = [
+        numbers.get((words[0][mdc], words[1][adrg], words[2][drg]), NO_ANSWER)
+        for mdc, adrg, drg in zip(
+            *(p.tolist() for p in np.unravel_index(coded.dictionary.to_numpy(), sizes)), strict=True
+        )
+    ]
+    return GroupedBatch(
+        scheme,
+        case_id,
+        np.array(outcomes, np.int32)[coded.indices.to_numpy()],
+        _positions(rows["severity"], SEVERITY),
+        _positions(rows["reason"], REASON),
+        0,
+        0,
+    )
+
+
+def _positions(column: pa.ChunkedArray, texts: tuple[str, ...]) -> npt.NDArray[np.int8]:
+    """Positions of a dictionary column in `texts`, 0 for any other text."""
+    whole = column.unify_dictionaries().combine_chunks()
+    words = whole.dictionary.to_pylist()
+    table = np.array([texts.index(w) if w in texts else 0 for w in words], np.int8)
+    found: npt.NDArray[np.int8] = table[whole.indices.to_numpy()]
+    return found
+
+
 _DAY_ONE: Final = date(1970, 1, 1).toordinal()
 
 

@@ -31,6 +31,7 @@ class Context:
         sources: ``cases``, and ``history`` where the region has one.
         out: the run folder.
         manifest: what the run says of itself so far.
+        reuse: the run whose grouping is taken, if any.
     """
 
     region: Region
@@ -41,6 +42,7 @@ class Context:
     runner: Runner
     progress: Progress | None
     manifest: Manifest
+    reuse: Path | None = None
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,13 @@ from grouper.parts import ParquetFile, part_name
 from grouper.quality.evaluate import Plan
 from grouper.quality.scan import Scan
 from grouper.run.books import AMOUNT_COLUMNS, AccountSums
+from grouper.run.reuse import EarlierPart, NotAsBeforeError, Reuse
 from grouper.run.work import WORK, Done, once
 from grouper.scheme import Scheme
 from grouper.settlement.dip import count_keys, dip_keys
 from grouper.settlement.facts import FactsWriter
 from grouper.settlement.history import take_in_history
-from grouper.settlement.intake import REJECTED_SCHEMA, Intake, IntakePlan, take_in
+from grouper.settlement.intake import REJECTED_SCHEMA, Intake, IntakePlan, intake_columns, take_in
 from grouper.settlement.prices import BILLS_SCHEMA
 from grouper.settlement.reviews import ReviewedCase, find_reviewed
 from grouper.settlement.routes import DRG, PER_DIEM, ROUTES
@@ -97,6 +98,7 @@ class GroupShared:
         reviewed: position in reviews.csv by case id.
         review_hashes: hash pairs of the reviewed ids, sorted.
         lists: the rules of data quality that are told of, where the policy asks for it.
+        reuse: the grouping of an earlier run, where it is taken from one.
     """
 
     run: str
@@ -108,6 +110,7 @@ class GroupShared:
     reviewed: dict[str, int]
     review_hashes: UInt64s
     lists: Plan | None = None
+    reuse: Reuse | None = None
 
 
 @dataclass
@@ -136,63 +139,94 @@ def group_task(shared: GroupShared, part: Part) -> Done:
     """
 
     def work(run: Path) -> tuple[GroupResult, list[Path]]:
-        result = GroupResult(CellSums.empty(cell_count(shared.kinds)))
-        table = run / "grouped" / part_name(part.number)
-        rejected_file = run / WORK / "rejected" / part_name(part.number)
-        facts = facts_path(run, part.number)
-        kept = run / "cases" / part_name(part.number)
-        files = [table, rejected_file, facts, kept]
-        size = (shared.plan.accounts.size, AMOUNT_COLUMNS)
-        sums, per_diem = np.zeros(size, np.int64), np.zeros(size, np.int64)
-        stays = []
-        bills = None
-        if shared.plan.policy.price.bills:
-            bills = run / "bills" / part_name(part.number)
-            bills.parent.mkdir(exist_ok=True)
-            files.append(bills)
-        with (
-            ParquetFile(table, GROUPED_SCHEMA) as grouped_out,
-            ParquetFile(rejected_file, REJECTED_SCHEMA) as rejected_out,
-            FactsWriter(facts, factors=shared.plan.with_factors) as facts_out,
-            ParquetFile(kept, CASES, plain=PLAIN) as kept_out,
-            ExitStack() as stack,
-        ):
-            bills_out = None if bills is None else stack.enter_context(_bills_file(bills))
-            scan = None
-            if shared.lists is not None:
-                scan = stack.enter_context(Scan(shared.lists, run / WORK / LISTS, part.number))
-            for batch in read_part(shared.source, part):
-                grouped = group_batch(batch, shared.scheme, shared.duplicates)
-                intake = take_in(batch, grouped, shared.plan)
-                grouped_out.write(intake.grouped)
-                facts_out.write(grouped.case_id, intake)
-                kept_out.write(case_rows(batch, intake, shared.plan.accounts))
-                for rows in intake.rejected.to_batches():
-                    rejected_out.write(rows)
-                if bills_out is not None and intake.bills is not None:
-                    bills_out.write(intake.bills)
-                _count(result, sums, per_diem, intake, grouped.counts())
-                result.reviewed += _reviewed(shared, part, grouped, intake, result.cases)
-                if shared.plan.policy.readmission.days is not None:
-                    stays.append(_stays(batch, intake, part.number, result.cases))
-                if scan is not None:
-                    scan.add(batch, grouped.hashes[0])
-                result.cases += batch.num_rows
-        if scan is not None:
-            files += scan.files
-        if stays:
-            path = stays_path(run, part.number)
-            path.parent.mkdir(exist_ok=True)
-            np.save(path, np.concatenate(stays, axis=1))
-            files.append(path)
-        result.books, result.per_diem = AccountSums.of(sums), AccountSums.of(per_diem)
-        return result, files
+        if shared.reuse is None:
+            return _group_part(shared, part, run, None)
+        earlier = EarlierPart(shared.reuse, part)
+        try:
+            return _group_part(shared, part, run, earlier)
+        except NotAsBeforeError:
+            anew = replace(shared, duplicates=earlier.repeated())
+            return _group_part(anew, part, run, None)
 
     return once(shared.run, "group", part.number, work)
 
 
-def _bills_file(path: Path) -> ParquetFile:
-    return ParquetFile(path, BILLS_SCHEMA)
+def _group_part(
+    shared: GroupShared, part: Part, run: Path, earlier: EarlierPart | None
+) -> tuple[GroupResult, list[Path]]:
+    """Group a part, or take its groups from an earlier run.
+
+    Raises:
+        NotAsBeforeError: the part must be grouped anew.
+    """
+    result = GroupResult(CellSums.empty(cell_count(shared.kinds)))
+    table = run / "grouped" / part_name(part.number)
+    rejected_file = run / WORK / "rejected" / part_name(part.number)
+    facts = facts_path(run, part.number)
+    kept = run / "cases" / part_name(part.number)
+    files = [table, rejected_file, facts, kept]
+    size = (shared.plan.accounts.size, AMOUNT_COLUMNS)
+    sums, per_diem = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    stays = []
+    reuse = None if earlier is None else shared.reuse
+    columns = None
+    if reuse is not None and shared.lists is None:
+        columns = {column.name for column in intake_columns(shared.plan.policy)}
+        if not reuse.same_pools:
+            columns |= set(CASES.names)
+    with ExitStack() as stack:
+        grouped_out = kept_out = bills_out = None
+        if reuse is None or not reuse.same_rows:
+            grouped_out = stack.enter_context(ParquetFile(table, GROUPED_SCHEMA))
+        if reuse is None or not reuse.same_pools:
+            kept_out = stack.enter_context(ParquetFile(kept, CASES, plain=PLAIN))
+        if shared.plan.policy.price.bills:
+            bills = run / "bills" / part_name(part.number)
+            bills.parent.mkdir(exist_ok=True)
+            files.append(bills)
+            bills_out = stack.enter_context(ParquetFile(bills, BILLS_SCHEMA))
+        scan = None
+        if shared.lists is not None:
+            scan = stack.enter_context(Scan(shared.lists, run / WORK / LISTS, part.number))
+        rejected_out = stack.enter_context(ParquetFile(rejected_file, REJECTED_SCHEMA))
+        facts_out = stack.enter_context(FactsWriter(facts, factors=shared.plan.with_factors))
+        for batch in read_part(shared.source, part, columns):
+            if earlier is None:
+                grouped = group_batch(batch, shared.scheme, shared.duplicates)
+            else:
+                grouped = earlier.take(batch, shared.scheme)
+            intake = take_in(batch, grouped, shared.plan)
+            if earlier is not None:
+                earlier.hold(intake, shared.plan.accounts)
+            if grouped_out is not None:
+                grouped_out.write(intake.grouped)
+            if kept_out is not None:
+                kept_out.write(case_rows(batch, intake, shared.plan.accounts))
+            facts_out.write(grouped.case_id, intake)
+            for rows in intake.rejected.to_batches():
+                rejected_out.write(rows)
+            if bills_out is not None and intake.bills is not None:
+                bills_out.write(intake.bills)
+            _count(result, sums, per_diem, intake, grouped.counts())
+            result.reviewed += _reviewed(shared, part, grouped, intake, result.cases)
+            if shared.plan.policy.readmission.days is not None:
+                stays.append(_stays(batch, intake, part.number, result.cases))
+            if scan is not None:
+                scan.add(batch, grouped.hashes[0])
+            result.cases += batch.num_rows
+    if scan is not None:
+        files += scan.files
+    if earlier is not None and grouped_out is None:
+        earlier.link("grouped", table)
+    if earlier is not None and kept_out is None:
+        earlier.link("cases", kept)
+    if stays:
+        path = stays_path(run, part.number)
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, np.concatenate(stays, axis=1))
+        files.append(path)
+    result.books, result.per_diem = AccountSums.of(sums), AccountSums.of(per_diem)
+    return result, files
 
 
 def _count(

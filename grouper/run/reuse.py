@@ -1,0 +1,225 @@
+"""Taking the grouping of a finished run: another policy, the same cases and scheme.
+
+The grouped rows of the earlier run stand for the kernel's answers; routing, points and money are
+made anew, so that the result has the same bytes as a run that groups for itself. A part in which
+that cannot be, because a case counts now that the earlier policy rejected, is grouped anew.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from grouper import __version__
+from grouper.cases import CaseSource, Part
+from grouper.context import pools_of
+from grouper.errors import RunError
+from grouper.grouping import REASON as GROUPING_REASONS
+from grouper.grouping import GroupedBatch, grouped_again, id_hashes
+from grouper.parts import file_digest, part_name
+from grouper.run.folder import Manifest, read_manifest
+from grouper.scheme import Scheme
+from grouper.settlement.intake import Accounts, Intake
+from grouper.settlement.policy import Policy
+from grouper.settlement.routes import INVALID, REASONS
+
+LIST_STAGES: Final = (
+    "findings",
+    "quality_rules",
+    "quality_scores",
+    "quality_errors",
+)
+"""Stages of `run.lists`."""
+
+_TEXTS = ("status", "mdc", "adrg", "drg", "severity", "reason")
+_DUPLICATE = GROUPING_REASONS.index("duplicate_id")
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """The grouping of an earlier run.
+
+    Attributes:
+        run: its folder.
+        digests: SHA-256 of its tables by name.
+        counts: of its stage ``grouped``.
+        same_rows: whether the same cases must be invalid for the same reasons.
+        same_pools: whether the same cases must have the same pool as well.
+        lists: the stages of the check of the lists, where they would come out the same.
+    """
+
+    run: str
+    digests: Mapping[str, str]
+    counts: Mapping[str, int]
+    same_rows: bool
+    same_pools: bool
+    lists: tuple[Mapping[str, Any], ...]
+
+
+def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy) -> Reuse:
+    """The grouping of a finished run, for the run that `manifest` describes so far.
+
+    Raises:
+        RunError: the folder is not a finished run of the same cases, scheme and engine, or one of
+            the two groups by disease (DIP).
+    """
+    old = read_manifest(run)
+    if old is None:
+        raise RunError(f"{run} is not a finished run", hint="name a run folder with a manifest")
+    hint = "leave --reuse out, or name a run of the same cases and scheme"
+    if old.engine != __version__:
+        raise RunError(f"{run} was made by engine {old.engine}, this is {__version__}", hint=hint)
+    if old.scheme != manifest.scheme:
+        raise RunError(f"{run} was grouped by another scheme ('{old.scheme['id']}')", hint=hint)
+    names = [f"cases/{part.name}" for part in source.parts]
+    known = {name for name in old.inputs if name.startswith("cases/")}
+    if known != set(names) or any(old.inputs[n] != manifest.inputs[n] for n in names):
+        raise RunError(f"{run} is a run of other cases", hint=hint)
+    if old.inputs.get("columns.toml") != manifest.inputs.get("columns.toml"):
+        raise RunError(f"{run} read the cases by another columns.toml", hint=hint)
+    if policy.groups.by == "dip" or old.policy["keys"]["groups"]["by"] == "dip":
+        raise RunError("disease groups (DIP) follow from the policy", hint="leave --reuse out")
+    stage = next(stage for stage in old.stages if stage["stage"] == "grouped")
+    now = manifest.policy["keys"]
+    before = old.policy["keys"]
+    same_rows = (
+        old.year == manifest.year
+        and old.inputs.get("hospitals.csv") == manifest.inputs.get("hospitals.csv")
+        and all(before[key] == now[key] for key in ("reject", "quality"))
+    )
+    same_pools = same_rows and all(before[key] == now[key] for key in ("pools", "price"))
+    lists: tuple[Mapping[str, Any], ...] = ()
+    if same_rows and policy.quality.report:
+        lists = tuple(s for s in old.stages if s["stage"] in LIST_STAGES)
+    return Reuse(str(run), old.digests, stage["counts"], same_rows, same_pools, lists)
+
+
+def take_lists(out: Path, manifest: Manifest, reuse: Reuse) -> None:
+    """Take the tables of the check of the lists from the earlier run.
+
+    Raises:
+        RunError: one of them is missing or was altered.
+        OSError: one of them cannot be written.
+    """
+    for stage in reuse.lists:
+        for name in stage["digests"]:
+            path = _whole(reuse, name)
+            (out / name).parent.mkdir(exist_ok=True)
+            _link(path, out / name)
+        manifest.stages.append(dict(stage))
+
+
+def _whole(reuse: Reuse, name: str) -> Path:
+    path = Path(reuse.run) / name
+    if not path.is_file() or file_digest(path) != reuse.digests.get(name):
+        raise RunError(
+            f"{name} of the run to reuse is missing or was altered",
+            hint="leave --reuse out, or name a run that is whole",
+        )
+    return path
+
+
+def _link(old: Path, path: Path) -> None:
+    """Let a file appear under another name, without copying where that is possible."""
+    path.unlink(missing_ok=True)
+    try:
+        path.hardlink_to(old)
+    except OSError:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        shutil.copyfile(old, temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+class NotAsBeforeError(Exception):
+    """A part cannot be taken from the earlier run; it is grouped anew."""
+
+
+class EarlierPart:
+    """A part of the earlier run, read beside the cases."""
+
+    def __init__(self, reuse: Reuse, part: Part) -> None:
+        """Open the part.
+
+        Raises:
+            RunError: a table of the part is missing or was altered.
+        """
+        self._reuse = reuse
+        self._name = part_name(part.number)
+        with self._open("grouped", _TEXTS) as file:
+            self._rows = file.read(columns=list(_TEXTS), use_threads=False).combine_chunks()
+        self._pools = None
+        if reuse.same_pools:
+            with self._open("cases", ("pool",)) as file:
+                self._pools = file.read(columns=["pool"], use_threads=False).combine_chunks()
+        codes = {text: code for code, text in enumerate(REASONS)}
+        self._reason = _positions(self._rows["reason"], codes)
+        self._place = 0
+
+    def _open(self, folder: str, texts: Sequence[str]) -> pq.ParquetFile:
+        path = _whole(self._reuse, f"{folder}/{self._name}")
+        return pq.ParquetFile(path, read_dictionary=list(texts))
+
+    def take(self, batch: pa.RecordBatch, scheme: Scheme) -> GroupedBatch:
+        """The next cases as `group_batch` gave them; those that were invalid have no group."""
+        rows = self._rows.slice(self._place, batch.num_rows)
+        return grouped_again(batch.column("case_id"), rows, scheme)
+
+    def hold(self, intake: Intake, accounts: Accounts) -> None:
+        """Compare the same cases as they are routed now, and go on to the next.
+
+        Raises:
+            NotAsBeforeError: a case counts that did not, or is not as it was said to be.
+        """
+        size = len(intake.route)
+        before = self._reason[self._place : self._place + size]
+        now = np.where(intake.route == INVALID, intake.reason, 0)
+        if self._reuse.same_rows:
+            if not np.array_equal(before, now):
+                raise NotAsBeforeError
+        elif ((before >= len(GROUPING_REASONS)) & (now == 0)).any():
+            raise NotAsBeforeError
+        if self._pools is not None:
+            names = {name: i for i, name in enumerate(accounts.pools)}
+            pools = _positions(self._pools.slice(self._place, size)["pool"], names)
+            if not np.array_equal(pools, pools_of(intake, accounts)):
+                raise NotAsBeforeError
+        self._place += size
+
+    def repeated(self) -> NDArray[np.uint64]:
+        """Hash pairs of the part's ids that stand more than once among all cases, sorted."""
+        with self._open("grouped", ()) as file:
+            ids = file.read(columns=["case_id"], use_threads=False)["case_id"]
+        mine = ids.filter(pa.array(self._reason == _DUPLICATE)).combine_chunks()
+        return np.unique(np.stack(id_hashes(mine), axis=1), axis=0)
+
+    def link(self, folder: str, path: Path) -> None:
+        """Let a table of the part appear under a new name.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        _link(Path(self._reuse.run) / folder / self._name, path)
+
+
+def _positions(column: pa.ChunkedArray, codes: Mapping[str, int]) -> NDArray[np.int16]:
+    """A dictionary column as codes; null is -1."""
+    found = np.empty(len(column), np.int16)
+    at = 0
+    for chunk in column.chunks:
+        table = np.array([*(codes[text] for text in chunk.dictionary.to_pylist()), -1], np.int16)
+        indices = chunk.indices.fill_null(len(table) - 1).to_numpy(zero_copy_only=False)
+        found[at : at + len(chunk)] = table[indices]
+        at += len(chunk)
+    return found
