@@ -1,0 +1,244 @@
+"""The work database: rows of every table as typed values, on disk and within a memory limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from grouper.errors import CaseTableError, OutputError
+from grouper.intake.batches import DOCUMENT, PLACE, Batch, Source
+from grouper.intake.fields import TABLES, As
+from grouper.intake.layout import Layout
+from grouper.intake.match import Keys, choose_keys, matched
+from grouper.intake.values import SQL_TYPES, Reading, column, quoted
+
+if TYPE_CHECKING:
+    import duckdb
+
+# What a row needs besides its fields: where it stood, and what of it could not be read.
+_OWN = "_seq BIGINT, _file INTEGER, _row BIGINT, _document BIGINT, _bad VARCHAR, _unknown VARCHAR"
+
+
+@contextmanager
+def work_database(folder: Path, memory: str, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in a folder, that spills there and stays below the memory limit.
+
+    Raises:
+        OutputError: the disk is full, or the memory limit too small.
+    """
+    import duckdb
+
+    config = {
+        "memory_limit": memory,
+        "temp_directory": str(folder / "spill"),
+        "preserve_insertion_order": "true",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    if threads:
+        config["threads"] = str(threads)
+    try:
+        connection = duckdb.connect(str(folder / "work.duckdb"), config=config)
+    except (duckdb.InvalidInputException, duckdb.ParserException, duckdb.CatalogException) as error:
+        raise OutputError(
+            f"the memory limit {memory!r} is not understood", hint="write it as 2GB or 500MB"
+        ) from error
+    try:
+        yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise OutputError(
+            f"the import does not fit into {memory} of memory",
+            hint="give it more: --memory 4GB, or check the free space of the output's disk",
+        ) from error
+    except duckdb.IOException as error:
+        raise OutputError(
+            f"the work database cannot be written: {str(error).partition(chr(10))[0]}",
+            hint="make room on the disk of the output folder and give the same command again",
+        ) from error
+    finally:
+        connection.close()
+
+
+class Stage:
+    """Rows of a source on their way into the work database.
+
+    Attributes:
+        files: labels of the pieces, in the order of their first row.
+        read: table to the number of rows that were read, damaged ones included.
+        found: table to (field to the source's columns), filled by `load`.
+        unused: table to the source's columns that no field takes.
+    """
+
+    def __init__(self, db: duckdb.DuckDBPyConnection, source: Source, layout: Layout) -> None:
+        """Make the empty tables."""
+        self.db = db
+        self.files: list[str] = []
+        self.read: dict[str, int] = {}
+        self.found: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.unused: dict[str, list[str]] = {}
+        self._source, self._layout = source, layout
+        self._reading = Reading(layout)
+        self._sequence = 0
+        for name, table in TABLES.items():
+            fields = ", ".join(f"{f.name} {SQL_TYPES[f.read]}" for f in table.fields.values())
+            db.execute(f"CREATE TABLE in_{name} ({_OWN}, {fields})")
+        db.execute(
+            'CREATE TABLE rejected (rank INTEGER, seq BIGINT, "table" VARCHAR, file VARCHAR,'
+            " row BIGINT, case_id VARCHAR, reason VARCHAR, detail VARCHAR)"
+        )
+
+    def load(
+        self, sample: int = 0, progress: Callable[[str, int], None] = lambda _what, _rows: None
+    ) -> Keys:
+        """Read the source to its end, or only what concerns its first cases.
+
+        Args:
+            sample: number of settlements to stop at; 0 reads all.
+
+        Raises:
+            CaseTableError: a source that cannot be read, or tables without common keys.
+        """
+        keys = None if self._source.documents else self._keys(self._source.columns)
+        for batch in self._source.batches():
+            if not sample:
+                self._take(batch)
+            elif self._source.documents:
+                if self.read and batch.table == "setlinfo":
+                    break
+                self._take(_first_documents(batch, sample))
+            elif batch.table == "setlinfo":
+                self._take(_first_rows(batch, sample - self.read.get("setlinfo", 0)))
+            else:
+                self._take(batch, keys)
+            progress("reading", batch.rows.num_rows)
+        if keys is None:
+            keys = self._keys(self._source.seen)
+        return keys
+
+    def _keys(self, columns: Any) -> Keys:
+        if not columns.get("setlinfo"):
+            raise CaseTableError(
+                "there is no settlement list in it",
+                file=self._source.what,
+                hint="a list is an object with the node setlinfo",
+            )
+        for name, present in columns.items():
+            if name not in TABLES:
+                continue
+            self.found[name] = matched(name, present, self._layout)
+            used = {theirs for all_of in self.found[name].values() for theirs in all_of}
+            self.unused[name] = [one for one in present if one not in used]
+        self._told_columns_exist(columns)
+        return choose_keys(
+            self.found, self._layout, documents=self._source.documents, file=self._source.what
+        )
+
+    def _told_columns_exist(self, columns: Any) -> None:
+        for name, table in self._layout.tables.items():
+            present = {one.lower() for one in columns.get(name, ())}
+            for ours, theirs in table.columns.items():
+                if present and theirs.lower() not in present:
+                    raise CaseTableError(
+                        f"{name} has no column {theirs}, which the layout maps to {ours};"
+                        f" it has {', '.join(columns[name])}",
+                        file=self._source.what,
+                        column=theirs,
+                        hint="mend the name in the layout",
+                    )
+
+    def _take(self, batch: Batch, only: Keys | None = None) -> None:
+        if batch.label not in self.files:
+            self.files.append(batch.label)
+        file = self.files.index(batch.label)
+        rows = batch.rows
+        for one in batch.damaged:
+            self.db.execute(
+                "INSERT INTO rejected VALUES (?, ?, ?, ?, ?, NULL, 'damaged', ?)",
+                [_rank(batch.table), self._sequence, batch.table, batch.label, one.row, one.told],
+            )
+        if rows.num_rows == 0:
+            self._count(batch.table, len(batch.damaged))
+            return
+        rows = rows.append_column("_at", pa.array(range(rows.num_rows), pa.int64()))
+        self.db.register("arriving", rows)
+        query = self._select(batch.table, rows.schema, file, batch.first)
+        if only is not None:
+            mine = matched(batch.table, rows.schema.names, self._layout)
+            wanted = f"{only.join} IN (SELECT {only.join} FROM in_setlinfo)"
+            query += f" WHERE {wanted if only.join in mine else 'false'}"
+        ((taken,),) = self.db.execute(f"INSERT INTO in_{batch.table} BY NAME {query}").fetchall()
+        self._count(batch.table, taken + len(batch.damaged))
+        self.db.unregister("arriving")
+        self._sequence += batch.rows.num_rows
+
+    def _count(self, table: str, rows: int) -> None:
+        self.read[table] = self.read.get(table, 0) + rows
+
+    def _select(self, table: str, schema: pa.Schema, file: int, first: int) -> str:
+        """The rows that arrive, as values of the fields."""
+        found = matched(table, schema.names, self._layout)
+        document = DOCUMENT if DOCUMENT in schema.names else "NULL::BIGINT"
+        texts = [
+            f"_at + {self._sequence} AS _seq",
+            f"{file} AS _file",
+            f"{PLACE if PLACE in schema.names else f'_at + {first}'} AS _row",
+            f"{document} AS _document",
+        ]
+        values = ["_seq", "_file", "_row", "_document"]
+        bad: dict[bool, list[str]] = {False: [], True: []}
+        for name, theirs in found.items():
+            field = TABLES[table].fields[name]
+            kinds = [_plain(schema.field(one).type) for one in theirs]
+            said = self._layout.values.get(name, {})
+            sources = [
+                f"{column(one)}::VARCHAR"
+                if pa.types.is_dictionary(schema.field(one).type)
+                else column(one)
+                for one in theirs
+            ]
+            parts = [self._reading.text(s, k, said) for s, k in zip(sources, kinds, strict=True)]
+            texts.append(f"coalesce({', '.join(parts)}) AS t_{name}")
+            texts.append(f"{sources[0]} AS s_{name}")
+            kind = kinds[0] if len(theirs) == 1 else pa.string()
+            read = self._reading.value(f"t_{name}", f"s_{name}", kind, field.read)
+            values.append(f"{read} AS {name}")
+            if field.read is not As.TEXT:
+                coded = field.read in (As.INSURANCE, As.FUND)
+                bad[coded].append(
+                    f"CASE WHEN {name} IS NULL AND t_{name} IS NOT NULL"
+                    f" THEN {quoted(theirs[0] + '=')} || left(t_{name}, 60) END"
+                )
+        kept = ", ".join(["_seq", "_file", "_row", "_document", *found])
+        faults = ", ".join(
+            f"concat_ws('; ', {', '.join(told)}) AS {name}" if told else f"'' AS {name}"
+            for name, told in (("_bad", bad[False]), ("_unknown", bad[True]))
+        )
+        passed = ", ".join(f"t_{name}" for name in found)
+        return (
+            f"SELECT {kept}, {faults} FROM (SELECT {', '.join(values)}, {passed}"
+            f" FROM (SELECT {', '.join(texts)} FROM arriving))"
+        )
+
+
+def _rank(table: str) -> int:
+    return list(TABLES).index(table)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _first_rows(batch: Batch, rows: int) -> Batch:
+    kept = batch.rows.slice(0, max(rows, 0))
+    return replace(batch, rows=kept, damaged=batch.damaged if kept.num_rows else ())
+
+
+def _first_documents(batch: Batch, documents: int) -> Batch:
+    rows = batch.rows
+    return replace(batch, rows=rows.filter(pc.less_equal(rows.column(DOCUMENT), documents)))

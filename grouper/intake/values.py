@@ -1,0 +1,179 @@
+"""Reading values in SQL: text, numbers, money, dates and durations, each exact or not at all.
+
+Every expression gives null for a value that cannot be read; `stage` tells such a value from an
+empty one and keeps its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+
+from grouper.intake.fields import As
+from grouper.intake.layout import Layout
+
+SQL_TYPES: Mapping[As, str] = {
+    As.TEXT: "VARCHAR",
+    As.WHOLE: "INTEGER",
+    As.FLOOR: "INTEGER",
+    As.NEAREST: "INTEGER",
+    As.MONEY: "DECIMAL(18,2)",
+    As.TIME: "TIMESTAMP",
+    As.FLAG: "BOOLEAN",
+    As.MINUTES: "BIGINT",
+    As.INSURANCE: "VARCHAR",
+    As.FUND: "VARCHAR",
+}
+"""Type of a field in the work database, by how it is read."""
+
+MAX_YUAN = "100000000000"
+"""The largest amount of one row: what the case table holds."""
+
+_SPACE = "' ' || chr(9) || chr(10) || chr(13) || chr(160) || chr(12288)"
+_ZONE = "Asia/Shanghai"
+_TRUE = ("1", "1.0", "y", "yes", "t", "true", "是", "主要")
+_FALSE = ("0", "0.0", "n", "no", "f", "false", "否", "其他")
+
+
+def quoted(text: str) -> str:
+    """A text as a literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def column(name: str) -> str:
+    """A name as an identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _among(texts: Iterable[str]) -> str:
+    return ", ".join(map(quoted, texts))
+
+
+def _mapped(text: str, values: Mapping[str, str], otherwise: str) -> str:
+    if not values:
+        return otherwise
+    arms = " ".join(f"WHEN {quoted(a)} THEN {quoted(b)}" for a, b in values.items())
+    return f"CASE {text} {arms} ELSE {otherwise} END"
+
+
+class Reading:
+    """The expressions of one layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Take the null texts, date formats and code tables from the layout."""
+        self._layout = layout
+        self._formats = "[" + _among(layout.date_formats) + "]"
+
+    def text(self, source: str, kind: pa.DataType, values: Mapping[str, str]) -> str:
+        """The trimmed text of a source column; null where it means nothing."""
+        raw = source
+        if pa.types.is_floating(kind):
+            # Whole numbers come from spreadsheets and databases as 3.0.
+            raw = f"CASE WHEN {source} = trunc({source}) AND abs({source}) < 1e15"
+            raw += f" THEN {source}::BIGINT::VARCHAR ELSE {source}::VARCHAR END"
+        elif pa.types.is_timestamp(kind) and kind.tz is not None:
+            raw = f"({source} AT TIME ZONE '{_ZONE}')::VARCHAR"
+        trimmed = f"trim({raw}::VARCHAR, {_SPACE})"
+        bare = f"CASE WHEN {trimmed} NOT IN ({_among(self._layout.nulls)}) THEN {trimmed} END"
+        return _mapped(f"({bare})", values, f"({bare})") if values else bare
+
+    def value(self, text: str, source: str, kind: pa.DataType, read: As) -> str:
+        """A field's value.
+
+        Args:
+            text: name of the column with the text of `text`.
+            source: the source column as it came, of the type `kind`.
+        """
+        match read:
+            case As.TEXT:
+                return text
+            case As.WHOLE | As.FLOOR | As.NEAREST:
+                return _whole(text, read)
+            case As.MONEY:
+                return _float_money(source) if pa.types.is_floating(kind) else _money(text)
+            case As.TIME:
+                return self._time(text)
+            case As.FLAG:
+                low = f"lower({text})"
+                return (
+                    f"CASE WHEN {low} IN ({_among(_TRUE)}) THEN true"
+                    f" WHEN {low} IN ({_among(_FALSE)}) THEN false END"
+                )
+            case As.MINUTES:
+                return _minutes(text)
+            case As.INSURANCE:
+                return _mapped(text, self._layout.insurance, "NULL")
+            case As.FUND:
+                return _mapped(text, self._layout.funds, "NULL")
+
+    def _time(self, text: str) -> str:
+        # The interface writes local times; a time that says another zone is not guessed at.
+        local = f"regexp_replace({text}, '[+]08:?00$', '')"
+        cast = f"CASE WHEN regexp_matches({local}, ':.*(Z|[+-][0-9:]+)$') THEN NULL"
+        cast += f" ELSE TRY_CAST({local} AS TIMESTAMP) END"
+        found = f"coalesce({cast}, try_strptime({local}, {self._formats}))"
+        # Of a spreadsheet's times the microseconds are noise.
+        return f"date_trunc('second', {found})"
+
+
+def _whole(text: str, read: As) -> str:
+    number = f"TRY_CAST({text} AS DECIMAL(18,4))"
+    match read:
+        case As.FLOOR:
+            return f"TRY_CAST(floor({number}) AS INTEGER)"
+        case As.NEAREST:
+            return f"TRY_CAST(round({number}, 0) AS INTEGER)"
+        case _:
+            return (
+                f"CASE WHEN {number} = floor({number})"
+                f" THEN TRY_CAST(floor({number}) AS INTEGER) END"
+            )
+
+
+def _money(text: str) -> str:
+    plain = r"'[+-]?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)([.][0-9]{0,2}0*)?'"
+    power = r"'[+-]?[0-9]([.][0-9]+)?[eE][+-]?[0-9]{1,2}'"
+    # A number such as 1.234567E7 is how some programs write large amounts.
+    exact = f"TRY_CAST({text} AS DECIMAL(36,18))"
+    found = (
+        f"CASE WHEN regexp_full_match({text}, {plain})"
+        f" THEN TRY_CAST(replace({text}, ',', '') AS DECIMAL(18,2))"
+        f" WHEN regexp_full_match({text}, {power}) AND {exact} = round({exact}, 2)"
+        f" THEN TRY_CAST({exact} AS DECIMAL(18,2)) END"
+    )
+    return _bounded(found)
+
+
+def _float_money(source: str) -> str:
+    fen = f"round({source} * 100)"
+    near = f"(abs({source} * 100 - {fen}) <= 1e-6 OR {fen} / 100 = {source})"
+    found = (
+        f"CASE WHEN isfinite({source}) AND abs({source}) <= {MAX_YUAN} AND {near}"
+        f" THEN ({fen}::BIGINT::DECIMAL(18,0) * 0.01)::DECIMAL(18,2) END"
+    )
+    return _bounded(found)
+
+
+def _bounded(money: str) -> str:
+    return f"CASE WHEN abs({money}) <= {MAX_YUAN} THEN {money} END"
+
+
+def _minutes(text: str) -> str:
+    slashed = r"'[0-9]{1,5}/[0-9]{1,6}/[0-9]{1,7}'"
+    words = r"'([0-9]{1,5}天)?([0-9]{1,6}小?时)?([0-9]{1,7}分钟?)?'"
+    hours = f"TRY_CAST({text} AS DECIMAL(18,4))"
+
+    def said(unit: str) -> str:
+        return f"coalesce(TRY_CAST(regexp_extract({text}, '([0-9]+){unit}', 1) AS BIGINT), 0)"
+
+    def part(number: int) -> str:
+        return f"split_part({text}, '/', {number})::BIGINT"
+
+    return (
+        f"CASE WHEN regexp_full_match({text}, {slashed})"
+        f" THEN {part(1)} * 1440 + {part(2)} * 60 + {part(3)}"
+        f" WHEN {hours} >= 0 AND {hours} < 1000000 THEN TRY_CAST(floor({hours} * 60) AS BIGINT)"
+        f" WHEN regexp_full_match({text}, {words})"
+        f" THEN {said('天')} * 1440 + {said('小?时')} * 60 + {said('分')} END"
+    )
