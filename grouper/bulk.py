@@ -6,7 +6,7 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from grouper.duplicates import HashedIds, duplicates_among
 from grouper.errors import OutputError
 from grouper.execution import Runner
 from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch
-from grouper.parts import ParquetFile, part_name
+from grouper.parts import ParquetFile, disk_errors, part_name
 from grouper.scheme import Scheme
 
 Progress = Callable[[int], None]
@@ -145,9 +145,8 @@ def group_files(
     """
     as_file = out.suffix == ".parquet"
     _check_replaceable(out, as_file)
-    work = _work_folder(out)
     counts: Counter[str] = Counter(dict.fromkeys(STATUS, 0))
-    try:
+    with _work_folder(out) as work:
         for unknown in runner.map(_group_part, _Grouping(source, scheme, str(work)), source.parts):
             counts.update(unknown_dx=unknown.dx, unknown_px=unknown.px, undated=unknown.undated)
         numbers = [part.number for part in source.parts]
@@ -165,8 +164,6 @@ def group_files(
                 if progress is not None:
                     progress(sum(written.counts.get(s, 0) for s in STATUS))
         _replace(target, out, work)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return dict(counts)
 
 
@@ -189,7 +186,8 @@ def _check_replaceable(out: Path, as_file: bool) -> None:
         )
 
 
-def _work_folder(out: Path) -> Path:
+@contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
     # Beside the output, so that the finished result is renamed and never copied.
     work = out.parent / f".{out.name}.{secrets.token_hex(4)}"
     try:
@@ -199,7 +197,11 @@ def _work_folder(out: Path) -> Path:
         raise OutputError(
             f"cannot write beside {out}: {error.strerror}", hint="check the folder's permissions"
         ) from error
-    return work
+    try:
+        with disk_errors(out.parent):
+            yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _replace(made: Path, out: Path, work: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -56,7 +57,7 @@ class ParquetFile:
         try:
             self._writer = pq.ParquetWriter(self._temporary, self._schema, **self._options)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         return self
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -66,7 +67,7 @@ class ParquetFile:
             try:
                 self._writer.write_batch(batch, row_group_size=batch.num_rows)
             except OSError as error:
-                raise _unwritable(self.path, error) from error
+                raise unwritable(self.path, error) from error
             self.rows += batch.num_rows
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -78,17 +79,51 @@ class ParquetFile:
                     os.fsync(file.fileno())
                 self._temporary.replace(self.path)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         finally:
             with suppress(FileNotFoundError):
                 self._temporary.unlink()
 
 
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"{path.name} cannot be written: {error.strerror or error}",
-        hint="check the folder's permissions and the free space",
-    )
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_OF_THE_DISK = _FULL | {errno.EROFS, errno.EIO}
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """What to tell of a file or folder that the system does not let us write."""
+    hint = "check the folder's permissions and the free space"
+    if error.errno in _FULL:
+        hint = "make room and give the same command again"
+    return OutputError(f"{path.name} cannot be written: {_reason(error)}", hint=hint)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error).partition("\n")[0]
+
+
+@contextmanager
+def disk_errors(place: Path) -> Iterator[None]:
+    """Say in our words what the disk below a folder refuses, whoever wrote there.
+
+    Raises:
+        OutputError: the disk is full, read-only or broken.
+    """
+    try:
+        yield
+    except OSError as error:
+        inside = error.filename is not None and Path(str(error.filename)).is_relative_to(place)
+        if error.errno in _OF_THE_DISK or inside:
+            raise unwritable(place, error) from error
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, so that a rename is still there after power loss."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def file_digest(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from grouper.errors import OutputError, RunError
-from grouper.parts import ParquetFile, file_digest
+from grouper.parts import ParquetFile, file_digest, sync_folder, unwritable
 from grouper.run.work import WORK, write_whole
 
 MANIFEST: Final = "manifest.json"
@@ -114,15 +114,15 @@ def prepare(run: Path, run_id: str) -> bool:
                 hint="choose another --out, or an empty folder",
             )
         resumed = mark.is_file()
-        for folder in (*_TABLES, f"{WORK}/done", f"{WORK}/facts", f"{WORK}/rejected"):
-            (run / folder).mkdir(parents=True, exist_ok=True)
+        (run / WORK).mkdir(parents=True, exist_ok=True)
         if not resumed:
+            # First of all: a folder without it that holds anything else is not taken up again.
             write_whole(mark, run_id.encode())
+            sync_folder(run)
+        for folder in (*_TABLES, f"{WORK}/done", f"{WORK}/facts", f"{WORK}/rejected"):
+            (run / folder).mkdir(exist_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"{run} cannot be written: {error.strerror or error}",
-            hint="check the folder's permissions and the free space",
-        ) from error
+        raise unwritable(run, error) from error
     return resumed
 
 
@@ -154,17 +154,23 @@ def write_table(run: Path, name: str, table: pa.Table) -> dict[str, str]:
 
 def finish(run: Path, manifest: Manifest) -> None:
     """Write the manifest, which makes the run a finished one, and clear the work files."""
-    _sweep(run)
+    folders = _of_tables(run)
+    for folder in folders:
+        _sweep(folder)
+        sync_folder(folder)  # a manifest on disk vouches for the files that it names
     write_whole(run / MANIFEST, manifest.text().encode())
     clear_work(run)
 
 
-def _sweep(run: Path) -> None:
+def _of_tables(run: Path) -> list[Path]:
+    return [run, *(path for path in run.iterdir() if path.is_dir() and path.name != WORK)]
+
+
+def _sweep(folder: Path) -> None:
     """Remove temporary files of processes that were lost while they wrote."""
-    for folder in (run, *(run / name for name in _TABLES)):
-        for path in folder.glob(".*"):
-            if path.is_file():
-                path.unlink(missing_ok=True)
+    for path in folder.glob(".*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def clear_work(run: Path) -> None:

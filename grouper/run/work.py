@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import pickle
 import secrets
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grouper.errors import OutputError, RunError
-from grouper.parts import file_digest
+from grouper.errors import RunError
+from grouper.parts import file_digest, sync_folder, unwritable
 
 WORK = ".work"
+_DIGEST = 32
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -31,12 +33,10 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path.name} cannot be written: {error.strerror or error}",
-            hint="check the folder's permissions and the free space",
-        ) from error
+        raise unwritable(path, error) from error
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,20 @@ def record_path(run: Path, stage: str, number: int) -> Path:
 
 def record(run: Path, stage: str, number: int, done: Done) -> None:
     """Keep the record of a finished task; its files are already under their names."""
-    write_whole(record_path(run, stage, number), pickle.dumps(done, protocol=5))
+    data = pickle.dumps(done, protocol=5)
+    write_whole(record_path(run, stage, number), hashlib.sha256(data).digest() + data)
 
 
 def recorded(run: Path, stage: str, number: int) -> Done | None:
     """The record of a task, if it is finished and all its files are as it left them."""
     try:
-        done = pickle.loads(record_path(run, stage, number).read_bytes())
-    except (OSError, EOFError, pickle.PickleError, AttributeError, ValueError):
+        kept = record_path(run, stage, number).read_bytes()
+    except OSError:
         return None
+    seal, data = kept[:_DIGEST], kept[_DIGEST:]
+    if hashlib.sha256(data).digest() != seal:
+        return None  # not as it was written: a disk that lost power, or a foreign file
+    done = pickle.loads(data)
     if not isinstance(done, Done):
         return None
     for name, digest in done.digests.items():
