@@ -12,6 +12,7 @@ from grouper.cases.names import column_names
 from grouper.context import context_columns
 from grouper.execution import Runner
 from grouper.grouping import columns_for
+from grouper.parts import disk_errors
 from grouper.run.context import Context, Progress
 from grouper.run.driver import Driver
 from grouper.run.folder import Manifest, belongs, clear_work, prepare, read_manifest, verify
@@ -77,7 +78,7 @@ def rerun(
         clear_work(out)
         return RunSummary(out, manifest, "verified")
     resumed = prepare(out, identity)
-    with locked(out):
+    with disk_errors(out), locked(out):
         manifest = Manifest(
             run=identity,
             engine=__version__,
