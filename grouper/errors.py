@@ -152,3 +152,21 @@ class MissingExtraError(GrouperError):
             hint=f"install it with: pip install 'drg-grouper[{extra}]'",
         )
         self.extra = extra
+
+
+class WorkbookError(BadFileError):
+    """A workbook that came back is not what was sent out (appeal sheets)."""
+
+    code: ClassVar[str] = "BAD_WORKBOOK"
+
+
+class KeyFileError(BadFileError):
+    """A key file is missing, readable by others, in the wrong place, or of another key."""
+
+    code: ClassVar[str] = "BAD_KEY"
+
+
+class ExportError(GrouperError):
+    """Data cannot leave the bureau in the way that was asked for."""
+
+    code: ClassVar[str] = "BAD_EXPORT"

@@ -15,6 +15,7 @@ import typer
 
 from grouper import __version__
 from grouper.cli import (
+    appeals,
     cases,
     explain,
     grouping,
@@ -76,6 +77,7 @@ def _unavailable(entry: EntryPoint, error: ImportError) -> Callable[..., None]:
 def main() -> None:
     """Entry point of the `grouper` command."""
     for commands in (
+        appeals,
         cases,
         explain,
         grouping,

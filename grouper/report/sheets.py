@@ -64,15 +64,22 @@ class Workbook:
     Texts are written as texts: a name that looks like a formula or a link stays a name.
     """
 
-    def __init__(self, path: Path, index: Index) -> None:
+    def __init__(self, path: Path, index: Index, *, streaming: bool = False) -> None:
+        """Begin a workbook.
+
+        Args:
+            path: its name.
+            index: what numbers stand for.
+            streaming: keep no rows in memory; rows are then written in their order.
+        """
         self._index = index
-        self._book = xlsxwriter.Workbook(
-            str(path), {"strings_to_formulas": False, "strings_to_urls": False}
-        )
+        options = {"strings_to_formulas": False, "strings_to_urls": False}
+        self._book = xlsxwriter.Workbook(str(path), options | {"constant_memory": streaming})
         self._book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC)})
         self._book.set_calc_mode("auto")
         base = {"font_name": "Microsoft YaHei", "font_size": 10, "valign": "vcenter"}
         make: Callable[[dict[str, Any]], Any] = lambda more: self._book.add_format(base | more)  # noqa: E731
+        self.format = make
         self.title = make({"bold": True, "font_size": 16, "align": "center"})
         self.subtitle = make({"font_color": "#6A7884"})
         self.section = make({"bold": True, "font_size": 12})
@@ -188,6 +195,8 @@ class Workbook:
             return f"{drg.code} {drg.name}".strip("- ") or WORDS["ungrouped_cases"][0]
         if kind == "level":
             return WORDS[f"level.{value}"][0]
+        if kind == "both":
+            return str(value[0])
         if kind == "bool":
             return WORDS["yes" if value else "no"][0]
         if kind.startswith("word:"):

@@ -1,0 +1,161 @@
+"""Commands of the appeal sheet: `appeals send` and `appeals read`. Parse, call, print."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grouper.cli.options import (
+    EncodingOption,
+    RayOption,
+    RunArgument,
+    WorkersOption,
+    check_encoding,
+    note,
+    progress_bar,
+    running,
+)
+
+if TYPE_CHECKING:
+    from grouper.appeals.receive import Reading
+
+appeals_app = typer.Typer(
+    help="Appeal sheets (申诉表): a workbook per hospital, and what comes back.",
+    no_args_is_help=True,
+)
+
+RegionOption = Annotated[
+    Path, typer.Option("--region", metavar="REGION", help="The region folder of the run.")
+]
+PackOption = Annotated[
+    str | None,
+    typer.Option("--scheme", metavar="PACK", help="The run's pack; not needed if built in."),
+]
+
+
+class Language(StrEnum):
+    """Language of the explanations."""
+
+    ZH = "zh"
+    EN = "en"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(appeals_app, name="appeals")
+
+
+@appeals_app.command("send")
+def send(
+    run: RunArgument,
+    region: RegionOption,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")],
+    hospital: Annotated[
+        list[str] | None, typer.Option("--hospital", metavar="H", help="Only this; repeatable.")
+    ] = None,
+    month: Annotated[
+        str | None, typer.Option("--month", metavar="YYYY-MM", help="Only cases of this month.")
+    ] = None,
+    scheme: PackOption = None,
+    language: Annotated[
+        Language, typer.Option("--language", help="Of the explanations.")
+    ] = Language.ZH,
+    workers: WorkersOption = 1,
+    ray: RayOption = None,
+    encoding: EncodingOption = "utf-8",
+) -> None:
+    """Write a workbook per hospital: its cases, why they fell so, and cells for its answers.
+
+    A workbook carries the hospital's own case ids: send it to that hospital only.
+    """
+    from grouper.appeals.gather import Scope, scheme_of
+    from grouper.appeals.send import send_sheets
+    from grouper.report import load_run
+
+    opened = load_run(run)
+    scope = Scope(frozenset(hospital) if hospital else None, month)
+    pack = scheme_of(opened, scheme)
+    with running(workers, ray) as runner, progress_bar("workbooks", -1) as advance:
+        sent = send_sheets(
+            opened,
+            region,
+            pack,
+            out,
+            runner,
+            scope=scope,
+            language=language.value,
+            encoding=check_encoding(encoding),
+            advance=advance,
+        )
+    typer.echo(
+        f"{sent.workbooks:,} workbooks with {sent.cases:,} cases, {sent.rejected:,} rejected "
+        f"cases listed apart"
+    )
+    note("each workbook carries its hospital's own case ids: send it to that hospital only")
+    typer.echo(f"written to {sent.folder}")
+
+
+@appeals_app.command("read")
+def read(
+    run: RunArgument,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES...", help="Returned workbooks (.xlsx).")
+    ],
+    region: RegionOption,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")],
+    scheme: PackOption = None,
+    encoding: EncodingOption = "utf-8",
+) -> None:
+    """Read returned workbooks: answers, corrected codes and what they would give.
+
+    Every protected cell is compared with the run. A workbook that was taken apart, is of another
+    run, came twice or holds another hospital's cases stops the reading before anything is written.
+    """
+    from grouper.appeals.gather import scheme_of
+    from grouper.appeals.receive import read_sheets
+    from grouper.report import load_run
+
+    opened = load_run(run)
+    pack = scheme_of(opened, scheme)
+    with progress_bar("workbooks", len(files)) as advance:
+        done = read_sheets(
+            opened, region, pack, files, out, encoding=check_encoding(encoding), advance=advance
+        )
+    _tell(done)
+
+
+def _tell(done: Reading) -> None:
+    from decimal import Decimal
+
+    from grouper.appeals.checked import REASONS, STATES
+
+    whole = sum(done.counts[state] for state in STATES)
+    told = ", ".join(f"{done.counts[state]:,} {state}" for state in STATES)
+    typer.echo(f"{done.workbooks:,} workbooks, {whole:,} cases: {told}")
+    for why, count in sorted(done.why.items()):
+        note(f"{count:,} refused: {REASONS[why]}")
+    for name in ("added rows", "repeated rows"):
+        if done.counts[name]:
+            note(f"{done.counts[name]:,} {name} were not taken")
+    if done.differences:
+        note(f"{done.differences:,} cells or rows are not what was sent; see differences.csv")
+    if not done.same_words:
+        note("written by another version of the engine: explanations were not compared")
+    if done.reviews:
+        typer.echo(f"{done.reviews:,} reviews proposed in reviews.csv")
+    if done.corrections is not None:
+        rows = done.corrections.changes.to_pylist()
+        moved = sum(row["old_drg"] != row["new_drg"] for row in rows)
+        value = sum((row["value_change"] or Decimal() for row in rows), Decimal())
+        points = sum((row["points_change"] or Decimal() for row in rows), Decimal())
+        typer.echo(
+            f"{len(rows):,} cases corrected, {moved:,} change their group: "
+            f"{points:+,.4f} points, {value:+,.2f} yuan at the run's prices"
+        )
+        unpriced = sum(row["value_change"] is None for row in rows)
+        if unpriced:
+            note(f"{unpriced:,} of them are not priced; changes.csv says why")
+    typer.echo(f"written to {done.folder}")
