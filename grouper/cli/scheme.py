@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grouper.cli.options import JsonOption, PackArgument
-from grouper.cli.scheme_import import import_app
+from grouper.cli.scheme_import import import_app, template
 from grouper.errors import GrouperError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ scheme_app = typer.Typer(
     rich_markup_mode=None,
 )
 scheme_app.add_typer(import_app, name="import")
+scheme_app.command()(template)
 
 
 def register(app: typer.Typer) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grouper.cli.options import EncodingOption, check_encoding
 from grouper.errors import GrouperError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from grouper.scheme.imported import Unread
 
 import_app = typer.Typer(
     help="Import a scheme from other forms (方案导入).",
@@ -39,11 +45,74 @@ def opendrg(
         write_variant(imported, folder)
         drgs = {drg.code for _, _, drg in read_pack(folder).drg_rows()}
         typer.echo(f"{name}: {len(drgs)} DRGs, written to {folder}")
-        for unread in imported.unread:
-            lost += unread.lost
-            typer.echo(f"{'not read' if unread.lost else 'note'}: {unread}", err=True)
+        lost += _tell(imported.unread, every=True)
     if lost:
         raise GrouperError(
             f"{lost} pieces of the checkout are not in the pack",
             hint="they are named above; add them to the pack by hand, or as an overlay",
         )
+
+
+@import_app.command()
+def tables(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR_OR_XLSX", help="A workbook, a CSV file, or their folder.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="PACK", help="Pack to write.")],
+    columns: Annotated[
+        Path | None,
+        typer.Option("--columns", metavar="MAP.toml", help="What sheets and columns are called."),
+    ] = None,
+    encoding: EncodingOption = "utf-8",
+    scheme_id: Annotated[str | None, typer.Option("--id", help="The scheme's id.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every finding, not a few of each kind.")
+    ] = False,
+) -> None:
+    """Import the tables that a bureau publishes, or the filled-in template (分组方案表格)."""
+    from grouper.scheme.import_tables import import_tables, write_tables
+    from grouper.scheme.pack import read_pack
+
+    said = {"id": scheme_id} if scheme_id else {}
+    imported = import_tables(
+        source, columns=columns, encoding=check_encoding(encoding), scheme=said
+    )
+    write_tables(imported, out)
+    drgs = {drg.code for _, _, drg in read_pack(out).drg_rows()}
+    typer.echo(f"{imported.identity.id}: {len(drgs)} DRGs, written to {out}")
+    lost = _tell(imported.unread, every)
+    if lost:
+        raise GrouperError(
+            f"{lost:,} rows or cells of the tables are not in the pack",
+            hint="they are named above; mend them in the tables and import again",
+        )
+
+
+def template(
+    out: Annotated[Path, typer.Argument(metavar="OUT.xlsx", help="Workbook to write.")],
+) -> None:
+    """Write a workbook to fill in with a scheme, in the layout of CHS-DRG 2.0 (方案模板)."""
+    from grouper.scheme.sheets.template import write_template
+
+    write_template(out)
+    typer.echo(f"{out}: fill it in, then: grouper scheme import tables {out} --out PACK")
+
+
+MOST_OF_A_KIND = 10
+
+
+def _tell(unread: Iterable[Unread], every: bool) -> int:
+    """Print what could not be read, and what is worth a note; how much is not in the pack."""
+    lost = 0
+    told: dict[str, int] = {}
+    for one in unread:
+        lost += one.lost
+        kind = one.kind or ("lost" if one.lost else "note")
+        told[kind] = told.get(kind, 0) + 1
+        if every or told[kind] <= MOST_OF_A_KIND:
+            typer.echo(f"{'not read' if one.lost else 'note'}: {one}", err=True)
+    for kind, count in told.items():
+        if not every and count > MOST_OF_A_KIND:
+            more = f"and {count - MOST_OF_A_KIND:,} more [{kind}] (all with --all)"
+            typer.echo(f"{'not read' if kind == 'lost' else 'note'}: {more}", err=True)
+    return lost

@@ -13,28 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grouper.errors import PackError
+from grouper.scheme.imported import Unread
 
 _MOST_BYTES = 64 * 1024 * 1024
 _BYTE_ORDER_MARK = "\ufeff"
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """Something of the checkout that could not be read as it stands.
-
-    Attributes:
-        line: 0 where it is the whole file.
-        lost: whether it is missing in the pack.
-    """
-
-    file: str
-    line: int
-    message: str
-    lost: bool = True
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.message}"
 
 
 def variants(checkout: Path) -> dict[str, Path]:

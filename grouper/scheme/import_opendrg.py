@@ -18,7 +18,7 @@ from pathlib import Path
 
 from grouper.errors import PackError
 from grouper.scheme.identity import Identity
-from grouper.scheme.import_checkout import Unread, VariantFiles, variants
+from grouper.scheme.import_checkout import VariantFiles, variants
 from grouper.scheme.import_python import Scope, Sets
 from grouper.scheme.import_syntax import (
     both,
@@ -31,29 +31,16 @@ from grouper.scheme.import_syntax import (
     returns_true,
 )
 from grouper.scheme.import_terms import Unreadable
+from grouper.scheme.imported import Imported
 from grouper.scheme.layers import BUILTIN
 from grouper.scheme.pack import read_pack
 from grouper.scheme.rules import FALSE, TRUE, Rule, Sites
-from grouper.scheme.write import Rows, write_pack
+from grouper.scheme.write import write_pack
 
 __all__ = ["Imported", "import_variant", "variants", "write_variant"]
 
 _SITE_LABEL = "创伤"
 _SET_NAMES = {"zd": "dx", "ss": "px"}
-
-
-@dataclass(frozen=True)
-class Imported:
-    """An imported scheme.
-
-    Attributes:
-        rows: the rows of the pack's files.
-        unread: what could not be read.
-    """
-
-    identity: Identity
-    rows: Rows
-    unread: tuple[Unread, ...]
 
 
 def import_variant(checkout: Path, variant: str) -> Imported:

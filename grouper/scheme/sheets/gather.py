@@ -1,0 +1,403 @@
+"""The rows of the tables, gathered: groups with their lists, subgroups, severities, names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from grouper.scheme.imported import Unread
+from grouper.scheme.sheets.cells import Row
+from grouper.scheme.sheets.codes import flag, group_code, mdc_letter, plain, split_codes
+from grouper.scheme.sheets.find import Found
+from grouper.scheme.sheets.words import List, heading, list_of
+
+_REMARK = re.compile(r"注|备注|说明|合计|总计|制表|note\b|total\b", re.IGNORECASE)
+_DECIMAL = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_NEXT = ("和", "且", "并且", "同时", "AND")
+_CODES_AT_MOST = 80
+
+
+@dataclass
+class Group:
+    """An MDC or ADRG.
+
+    Attributes:
+        conditions: (text, row) of each alternative, in the notation.
+        lists: its codes by list.
+        order: position that a column states; empty where there is none.
+    """
+
+    code: str
+    file: str
+    row: int
+    name: str = ""
+    order: str = ""
+    conditions: list[tuple[str, str, int]] = field(default_factory=list)
+    lists: dict[List, dict[str, None]] = field(default_factory=dict)
+
+
+@dataclass
+class Subgroup:
+    """A DRG as its row states it."""
+
+    code: str
+    file: str
+    row: int
+    adrg: str
+    name: str = ""
+    when: str = ""
+    weight: str = ""
+    basic: str = ""
+    stable: str = ""
+
+
+@dataclass
+class Gathered:
+    """What all tables say together; dictionaries keep the order of the rows.
+
+    Attributes:
+        severity: level to code to exclusion list.
+        sites: family to code to site.
+        listed: names that stand beside codes in lists: diagnoses, procedures.
+        unread: rows that could not be read, and notes.
+    """
+
+    mdcs: dict[str, Group] = field(default_factory=dict)
+    adrgs: dict[str, Group] = field(default_factory=dict)
+    drgs: dict[str, Subgroup] = field(default_factory=dict)
+    severity: dict[str, dict[str, str]] = field(default_factory=lambda: {"MCC": {}, "CC": {}})
+    exclusions: dict[str, str] = field(default_factory=dict)
+    sites: dict[str, dict[str, str]] = field(default_factory=dict)
+    dx: dict[str, str] = field(default_factory=dict)
+    px: dict[str, str] = field(default_factory=dict)
+    or_px: dict[str, None] = field(default_factory=dict)
+    dx_map: dict[str, str] = field(default_factory=dict)
+    px_map: dict[str, str] = field(default_factory=dict)
+    listed: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
+    scheme: dict[str, str] = field(default_factory=dict)
+    unread: list[Unread] = field(default_factory=list)
+
+
+def gather(tables: Iterable[Found]) -> Gathered:
+    """Read the rows of all tables."""
+    found = Gathered()
+    for table in tables:
+        _Reader(found, table).read()
+    return found
+
+
+class _Reader:
+    """One table's rows on their way into what is gathered."""
+
+    def __init__(self, into: Gathered, table: Found) -> None:
+        self.into = into
+        self.table = table
+        self.file = table.sheet.place
+        self.row = Row(0, ())
+        self.group: Group | None = None
+        self.listed: List | None = None
+        self.carried = ""
+
+    def read(self) -> None:
+        readers: Mapping[str, Callable[[], None]] = {
+            "mdc": self.mdc,
+            "mdc_dx": self.mdc_dx,
+            "adrg": self.adrg,
+            "drg": self.drg,
+            "mcc": lambda: self.severity("MCC"),
+            "cc": lambda: self.severity("CC"),
+            "severity": lambda: self.severity(""),
+            "exclusions": self.exclusion,
+            "dx": lambda: self.names(self.into.dx),
+            "px": lambda: self.names(self.into.px),
+            "or_px": lambda: self.names({}, operated=True),
+            "sites": self.sites,
+            "dx_map": lambda: self.changes(self.into.dx_map),
+            "px_map": lambda: self.changes(self.into.px_map),
+            "scheme": self.scheme,
+        }
+        reader = readers[self.table.role]
+        for row in self.table.rows:
+            self.row = row
+            reader()
+
+    def cell(self, key: str) -> str:
+        at = self.table.columns.get(key)
+        return "" if at is None or at >= len(self.row.cells) else self.row.cells[at].strip()
+
+    def name(self, key: str) -> str:
+        return " ".join(self.cell(key).split())
+
+    def lost(self, message: str) -> None:
+        self.into.unread.append(Unread(self.file, self.row.number, message))
+
+    def note(self, kind: str, message: str) -> None:
+        self.into.unread.append(Unread(self.file, self.row.number, message, False, kind))
+
+    def codes(self, at: int | None, text: str | None = None) -> list[str]:
+        """The codes of a cell; what is none is told, and so is what was mended."""
+        if text is None:
+            text = self.row.cells[at] if at is not None and at < len(self.row.cells) else ""
+        found: list[str] = []
+        for one in split_codes(text):
+            if not one.code:
+                self.lost(f"{one.written[:_CODES_AT_MOST]!r} is no code")
+                continue
+            if one.mended:
+                self.note("code-form", f"{one.written!r} is read as {one.code}")
+            if at is not None and (self.row.number, at) in self.table.sheet.numbers:
+                told = f"{one.code} is a number in the workbook and may have lost zeros"
+                self.note("number", f"{told}; format the column as text")
+            if one.name:
+                self.into.listed[one.code[0].isdigit()].setdefault(one.code, one.name)
+            found.append(one.code)
+        return found
+
+    def code(self) -> list[str]:
+        """The codes of the column `code`, with the name beside them kept."""
+        at = self.table.columns.get("code")
+        found = self.codes(at)
+        name = self.name("name")
+        if len(found) == 1 and name:
+            self.into.listed[found[0][0].isdigit()].setdefault(found[0], name)
+        if not found and not self.cell("code"):
+            self.empty("the code is missing")
+        return found
+
+    def empty(self, message: str) -> None:
+        """A row without its key: a remark is passed over, anything else is told."""
+        texts = [text for text in self.row.cells if text.strip()]
+        if not _REMARK.match(texts[0].strip(" （(*") if texts else "注"):
+            self.lost(message)
+
+    def in_list(self, named: List, codes: Iterable[str]) -> None:
+        assert self.group is not None
+        members = self.group.lists.setdefault(named, {})
+        for code in codes:
+            if code in members:
+                self.note("duplicate", f"{code} stands twice in {self.group.code} {named}")
+            members[code] = None
+
+    def condition(self) -> None:
+        assert self.group is not None
+        text = self.cell("when")
+        if text and all(text != told for told, _, _ in self.group.conditions):
+            self.group.conditions.append((text, self.file, self.row.number))
+
+    def named(self, group: Group, name: str) -> None:
+        if name and group.name and name != group.name:
+            self.note("name", f"{group.code} has two names, {group.name!r} and {name!r}")
+        group.name = group.name or name
+
+    def own(self, groups: dict[str, Group], code: str) -> Group:
+        return groups.setdefault(code, Group(code, self.file, self.row.number))
+
+    def the_mdc(self, *, keep: bool) -> bool:
+        """The MDC of the row, or with `keep` the one above it."""
+        text = self.cell("mdc")
+        if text:
+            letter = mdc_letter(text.split()[0])
+            self.group = self.own(self.into.mdcs, letter) if letter else None
+            if self.group is None:
+                self.empty(f"{text[:_CODES_AT_MOST]!r} is no MDC such as MDCB")
+        elif not keep or self.group is None:
+            self.group = None
+            self.empty("the row stands under no MDC")
+        if self.group is not None:
+            self.named(self.group, self.name("mdc_name"))
+        return self.group is not None
+
+    def mdc(self) -> None:
+        if self.the_mdc(keep=False) and self.group is not None:
+            self.group.order = self.cell("order") or self.group.order
+            self.condition()
+            for named, at in self.table.lists:
+                self.in_list(named, self.codes(at))
+
+    def mdc_dx(self) -> None:
+        if not self.the_mdc(keep=True) or self.group is None:
+            return
+        codes = self.code()
+        self.in_list(List("pdx"), codes)
+        self.carried = self.cell("site") or (self.carried if not self.cell("mdc") else "")
+        if self.carried:
+            self.on_site(f"MDC{self.group.code}", self.carried, codes)
+
+    def on_site(self, family: str, site: str, codes: Iterable[str]) -> None:
+        members = self.into.sites.setdefault(family, {})
+        for code in codes:
+            if members.setdefault(code, site) != site:
+                self.lost(f"{code} lies on two sites, {members[code]} and {site}; the first holds")
+
+    def adrg(self) -> None:
+        text = self.cell("adrg")
+        if text:
+            first, _, behind = text.partition(" ")
+            code = group_code(first if group_code(first) else text)
+            if len(code) != 3:
+                self.group = None
+                self.empty(f"{text[:_CODES_AT_MOST]!r} is no ADRG such as BB1")
+                return
+            if self.group is None or self.group.code != code:
+                self.listed = None
+            self.group = self.own(self.into.adrgs, code)
+            self.named(self.group, self.name("adrg_name") or behind.strip())
+        if self.group is None:
+            self.empty("the row stands under no ADRG")
+            return
+        letter = mdc_letter(self.cell("mdc") or self.group.code[0])
+        if letter and self.name("mdc_name"):
+            self.named(self.own(self.into.mdcs, letter), self.name("mdc_name"))
+        if letter and letter != self.group.code[0]:
+            self.note("mdc", f"{self.group.code} stands under MDC{letter}; its letter holds")
+        self.condition()
+        for named, at in self.table.lists:
+            self.in_list(named, self.codes(at))
+        if "code" in self.table.columns:
+            self.member()
+
+    def member(self) -> None:
+        """A row of the long form: one code, in the list that its row or a line above it names."""
+        assert self.group is not None
+        said = self.cell("list")
+        if said:
+            self.listed = list_of(said)
+            if self.listed is None:
+                self.lost(f"{said[:_CODES_AT_MOST]!r} is no list such as 主要诊断 or 手术1")
+                return
+        text = self.cell("code")
+        if not text or plain(text).upper() == self.group.code or self.marker(text):
+            if plain(text).upper() == self.group.code:
+                self.named(self.group, self.name("name"))
+            return
+        for code in self.code():
+            kind = "ppx" if code[0].isdigit() else "pdx"
+            self.in_list(self.listed or List("ppx" if kind == "ppx" else "pdx"), [code])
+
+    def marker(self, text: str) -> bool:
+        """A line between codes that says which list follows, such as 包含以下主要诊断."""
+        assert self.group is not None
+        word = heading(text)
+        if word in _NEXT:
+            last = self.listed or List("any_px", 1)
+            self.listed = List(last.kind, max(last.number, 1) + 1)
+            return True
+        if word in ("全部手术", "包含全部手术", "任意手术", "无手术"):
+            self.group.conditions.append(
+                ("无手术" if word == "无手术" else "任意手术", self.file, self.row.number)
+            )
+            return True
+        if "或其他诊断" in word:
+            self.listed = List("any_dx")
+            return True
+        together = word.startswith("同时包含")
+        named = list_of(re.sub(r"^(?:同时)?包含(?:以下)?(?:任一|任意)?", "", word))
+        if named is None:
+            return False
+        self.listed = List(named.kind, 1) if together and not named.number else named
+        return True
+
+    def drg(self) -> None:
+        text = self.cell("drg")
+        code = group_code(text.split()[0]) if text else ""
+        if not 3 <= len(code) <= 5 or (len(code) == 3 and code[1:] != "QY"):
+            if plain(text) != "0000":
+                told = f"{text[:_CODES_AT_MOST]!r} is no DRG such as BB11" if text else ""
+                self.empty(told or "the DRG is missing")
+            return
+        adrg = group_code(self.cell("adrg"))
+        if adrg and adrg != code[:3]:
+            self.note("adrg", f"{code} stands under {adrg}; its first three characters hold")
+        weight = self.cell("weight").strip("-/—")
+        if weight and not _DECIMAL.fullmatch(plain(weight)):
+            self.lost(f"the weight {weight!r} of {code} is no decimal")
+            weight = ""
+        flags: dict[str, str] = {}
+        for key in ("basic", "stable"):
+            said = flag(self.cell(key))
+            if said is None:
+                self.lost(f"{key} of {code} is {self.cell(key)!r}; write 1, 0, 是 or 否")
+            flags[key] = said or ""
+        row = Subgroup(
+            code, self.file, self.row.number, code[:3], self.name("drg_name"),
+            self.cell("when"), plain(weight), flags["basic"], flags["stable"],
+        )  # fmt: skip
+        if adrg == code[:3] and self.name("adrg_name"):
+            self.named(self.own(self.into.adrgs, adrg), self.name("adrg_name"))
+        if self.name("mdc_name"):
+            self.named(self.own(self.into.mdcs, code[0]), self.name("mdc_name"))
+        self.merge(row)
+
+    def merge(self, row: Subgroup) -> None:
+        """A DRG of several tables (list, weights) is one; what differs is told."""
+        old = self.into.drgs.setdefault(row.code, row)
+        if old is row:
+            return
+        if (old.file, old.name, old.weight) == (row.file, row.name, row.weight):
+            self.note("duplicate", f"the DRG {row.code} stands twice")
+        for key in ("name", "when", "weight", "basic", "stable"):
+            new, known = getattr(row, key), getattr(old, key)
+            if new and known and new != known:
+                said = f"{key} of {row.code} is {new!r} here and {known!r} in row {old.row}"
+                if key == "name":
+                    self.note("name", said)
+                else:
+                    self.lost(f"{said} of {old.file}; the first holds")
+            setattr(old, key, known or new)
+
+    def severity(self, level: str) -> None:
+        if not level:
+            said = plain(self.cell("level")).upper()
+            level = "MCC" if said in ("MCC", "严重") else "CC" if said in ("CC", "一般") else ""
+            if not level:
+                self.empty(f"the level {self.cell('level')!r} is neither MCC nor CC")
+                return
+        self.once(self.into.severity[level], plain(self.cell("exclusion")), f"the {level}")
+
+    def once(self, members: dict[str, str], value: str, what: str) -> None:
+        for code in self.code():
+            known = members.get(code)
+            if known is None:
+                members[code] = value
+            elif known != value:
+                self.lost(f"{what} {code} has {value!r} here and {known!r} above; the first holds")
+            else:
+                self.note("duplicate", f"{what} {code} stands twice")
+
+    def exclusion(self) -> None:
+        self.carried = plain(self.cell("exclusion")) or self.carried
+        if not self.carried:
+            self.empty("the row stands under no exclusion list")
+            return
+        self.once(self.into.exclusions, self.carried, "the principal diagnosis")
+
+    def names(self, members: dict[str, str], *, operated: bool = False) -> None:
+        said = "1" if operated else flag(self.cell("or"))
+        if said is None:
+            self.lost(f"{self.cell('or')!r} is neither 1 nor 0")
+        for code in self.code():
+            if code in members:
+                self.note("duplicate", f"{code} stands twice")
+            members.setdefault(code, self.name("name"))
+            if said == "1":
+                self.into.or_px[code] = None
+
+    def sites(self) -> None:
+        self.carried = self.name("site") or self.carried
+        if not self.carried:
+            self.empty("the row stands under no site")
+            return
+        self.on_site(plain(self.cell("family")) or "MDCZ", self.carried, self.code())
+
+    def changes(self, members: dict[str, str]) -> None:
+        old, new = self.codes(self.table.columns["from"]), self.cell("to")
+        into = "-" if plain(new) in ("-", "—") else next(iter(self.codes(None, new)), "")
+        if len(old) != 1 or not into:
+            self.empty("a code of each edition stands in a row; - drops the code")
+        elif members.setdefault(old[0], into) != into:
+            self.lost(f"{old[0]} becomes {into} here and {members[old[0]]} above; the first holds")
+
+    def scheme(self) -> None:
+        if self.cell("key"):
+            self.into.scheme[self.cell("key").split()[0].lower()] = self.cell("value")

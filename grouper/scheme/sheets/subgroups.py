@@ -1,0 +1,146 @@
+"""What the DRGs of an ADRG ask for: a stated condition, else their names, else their last digit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from grouper.scheme.rules import TRUE, InSet, Not, Or, Rule, Severity, atoms
+from grouper.scheme.sheets.gather import Group, Subgroup
+from grouper.scheme.sheets.notation import Meaning, parse_notation
+from grouper.scheme.sheets.scan import NotationError
+from grouper.scheme.sheets.words import List
+
+SUFFIXES: Mapping[str, str] = {
+    "1": "伴严重合并症或并发症",
+    "3": "伴合并症或并发症",
+    "5": "不伴合并症或并发症",
+    "9": "",
+}
+"""What the last character of a DRG means where neither its row nor its name says more."""
+
+_QUALIFIER = re.compile(
+    r"[，,、；;（(]\s*((?:不?伴|年龄|死亡|转院|with|age|died).*)$", re.IGNORECASE
+)
+_EDGES = " ，,、；;：:（）()"
+_ANY_CC = Or((Severity("mcc"), Severity("cc")))
+_RANKS: Mapping[Rule, int] = {
+    Severity("mcc"): 0,
+    _ANY_CC: 1,
+    Severity("cc"): 1,
+    Not(Severity("mcc")): 2,
+    Not(_ANY_CC): 2,
+    TRUE: 3,
+}
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A DRG with its rule.
+
+    Attributes:
+        rule: None where it cannot be read.
+        fault: what could not be read; empty where all could.
+    """
+
+    drg: Subgroup
+    rule: Rule | None
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class _Within:
+    """The meaning of a DRG's words: lists of its ADRG, and what 不伴 leaves over."""
+
+    lists: Meaning
+    left_over: Rule
+
+    def listed(self, wanted: List, owner: str, together: bool) -> list[InSet]:
+        return self.lists.listed(wanted, owner, together)
+
+    def family(self) -> str:
+        return self.lists.family()
+
+    def rest(self) -> Rule:
+        return self.left_over
+
+
+def alternatives(
+    adrg: Group,
+    drgs: Sequence[Subgroup],
+    lists: Meaning,
+    suffixes: Mapping[str, str],
+    attributes: Mapping[str, str],
+) -> list[Alternative]:
+    """The DRGs of an ADRG in the order in which they are tried."""
+
+    def read(left_over: Rule) -> list[Alternative]:
+        meaning = _Within(lists, left_over)
+        return [_read(adrg, drg, meaning, suffixes, attributes) for drg in drgs]
+
+    found = read(_left_over(a.rule for a in read(TRUE) if a.rule is not None))
+    return _ordered(found)
+
+
+def _left_over(rules: Iterable[Rule]) -> Rule:
+    """What 不伴 means beside these: an ADRG without a group for CC has its CC cases there, too."""
+    levels = {atom.level for rule in rules for atom in atoms(rule) if isinstance(atom, Severity)}
+    if "cc" in levels:
+        return Not(_ANY_CC)
+    return Not(Severity("mcc")) if levels else TRUE
+
+
+def _read(
+    adrg: Group,
+    drg: Subgroup,
+    meaning: Meaning,
+    suffixes: Mapping[str, str],
+    attributes: Mapping[str, str],
+) -> Alternative:
+    if drg.when:
+        try:
+            return Alternative(drg, parse_notation(drg.when, meaning, attributes))
+        except NotationError as error:
+            return Alternative(drg, None, f"the condition of {drg.code} cannot be read: {error}")
+    fault = ""
+    qualifier = _qualifier(adrg, drg)
+    if qualifier:
+        try:
+            return Alternative(drg, parse_notation(qualifier, meaning, attributes))
+        except NotationError as error:
+            fault = f"{qualifier!r} in the name of {drg.code} is not in its rule: {error}"
+    default = suffixes.get(drg.code[-1])
+    if default is None:
+        told = f"what the last character of {drg.code} means is not said"
+        hint = "write its condition, or give [suffix] in a map"
+        return Alternative(drg, None, fault or f"{told}; {hint}")
+    rule = parse_notation(default, meaning, attributes) if default else TRUE
+    return Alternative(drg, rule, fault)
+
+
+def _qualifier(adrg: Group, drg: Subgroup) -> str:
+    """What a DRG's name says beyond that of its ADRG, which may hold an age of its own."""
+    if adrg.name and drg.name.startswith(adrg.name):
+        return drg.name[len(adrg.name) :].strip(_EDGES)
+    found = _QUALIFIER.search(drg.name)
+    return found.group(1).strip(_EDGES) if found else ""
+
+
+def _ordered(found: list[Alternative]) -> list[Alternative]:
+    """Bare severities by rank in their places, so that none hides another; what always holds last.
+
+    A DRG with a further condition keeps the place that its row gives it.
+    """
+    ranked = [a for a in found if a.rule in _RANKS]
+    ranked.sort(key=lambda a: _RANKS[a.rule] if a.rule is not None else 0)
+    places = iter(ranked)
+    inplace = [next(places) if a.rule in _RANKS else a for a in found]
+    always = [a for a in inplace if a.rule == TRUE]
+    ordered = [a for a in inplace if a.rule != TRUE] + always
+    rules = [a.rule for a in ordered]
+    last = ordered[-1] if ordered else None
+    # Behind the DRGs with complications, 不伴 needs no saying.
+    if last is not None and isinstance(last.rule, Not) and last.rule.term in rules:
+        ordered[-1] = Alternative(last.drg, TRUE, last.fault)
+    return ordered
