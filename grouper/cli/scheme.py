@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grouper.cli import scheme_try
 from grouper.cli.options import JsonOption, PackArgument
 from grouper.cli.scheme_import import import_app, template
 from grouper.errors import GrouperError
@@ -24,6 +25,7 @@ scheme_app = typer.Typer(
     rich_markup_mode=None,
 )
 scheme_app.add_typer(import_app, name="import")
+scheme_try.register(scheme_app)
 scheme_app.command()(template)
 
 

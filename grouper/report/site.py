@@ -14,8 +14,8 @@ from markupsafe import Markup
 from grouper.report.columns import COLUMNS
 from grouper.report.words import WORDS
 
-_ASSETS: Final = ("report.css", "format.js", "tables.js", "charts.js", "whatif.js", "page.js")
-_SCRIPTS: Final = {"compare": ("whatif.js",), "sweep": ("whatif.js",)}
+_ASSETS: Final = ("report.css", "format.js", "tables.js", "charts.js", "whatif.js", "schemes.js", "page.js")
+_SCRIPTS: Final = {"compare": ("whatif.js",), "sweep": ("whatif.js",), "schemes": ("schemes.js",)}
 _EMPTY: Final = {"nav": (), "year": "", "run": "", "scheme": "", "policy": "", "engine": ""}
 _HERE: Final = files("grouper.report")
 

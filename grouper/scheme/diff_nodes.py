@@ -161,8 +161,10 @@ def _moves(
     level: str, a: Sequence[N], b: Sequence[N], paired: list[tuple[N, N]], pairs: Pairs
 ) -> Iterator[NodeChange]:
     """Rows under another node, and those out of order among the rows beside them."""
-    uppers = {"adrg": pairs.mdcs, "drg": pairs.adrgs}.get(level, [])
-    same = {one.node: other.node for one, other in uppers}
+    same = {
+        "adrg": {one.node: other.node for one, other in pairs.mdcs},
+        "drg": {one.node: other.node for one, other in pairs.adrgs},
+    }.get(level, {})
     number = {id(row): i for i, row in enumerate(a)}
     beside: dict[str, list[tuple[N, N]]] = {}
     for one, other in paired:

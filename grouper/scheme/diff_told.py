@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from grouper.scheme.diff import RuleChange, SchemeDiff, SetChange
+from grouper.scheme.diff_model import RuleChange, SchemeDiff, SetChange
 from grouper.scheme.diff_nodes import NodeChange
 
 MOST = 20
@@ -26,7 +26,14 @@ _SECTIONS = {
     "dx_map": "mapped diagnoses",
     "px_map": "mapped procedures",
 }
-_KINDS = {"list": "in another list", "coded": "with another code", "flags": "with other flags"}
+_KINDS = {
+    "list": "in another list",
+    "coded": "with another code",
+    "flags": "with other flags",
+    "narrower": "of them hold for fewer cases",
+    "wider": "of them for more",
+    "rewritten": "written differently, but the same",
+}
 
 
 def tell(diff: SchemeDiff, *, most: int = MOST) -> Iterator[str]:
@@ -63,7 +70,11 @@ def tell(diff: SchemeDiff, *, most: int = MOST) -> Iterator[str]:
     ]
     yield from _listed("weights", weights, most)
     for table in diff.codes:
-        for kind, codes in (("added", table.new), ("dropped", table.gone), ("changed", table.other)):
+        for kind, codes in (
+            ("added", table.new),
+            ("dropped", table.gone),
+            ("changed", table.other),
+        ):
             yield from _listed(f"{_SECTIONS[table.table]}, {kind}", list(codes), most)
 
 

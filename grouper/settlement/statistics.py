@@ -185,17 +185,23 @@ def population(drgs: int, years: Sequence[tuple[Fraction, CellTotals]]) -> Popul
         for weight, sums in years
     ]
     count = sum(sums.count for _, sums in overall)
-    return Population(tuple(groups), _blend(overall), count, _explained(groups))
+    return Population(
+        tuple(groups), _blend(overall), count, explained([group.sums[0] for group in groups])
+    )
 
 
-def _explained(groups: Sequence[Group]) -> Fraction | None:
-    """RIV, the share of the variance of cost that the groups explain."""
-    regions = [group.sums[0] for group in groups if group.sums[0].count]
-    whole = sum(regions, Sums())
+def explained(groups: Sequence[Sums]) -> Fraction | None:
+    """RIV, the share of the variance of cost that the groups explain.
+
+    Returns:
+        (SST − ΣSSW) / SST; None where there is no case or all costs are equal.
+    """
+    known = [group for group in groups if group.count]
+    whole = sum(known, Sums())
     if not whole.count:
         return None
     spread = whole.squares - Fraction(whole.total) ** 2 / whole.count
-    within = sum((g.squares - Fraction(g.total) ** 2 / g.count for g in regions), Fraction(0))
+    within = sum((g.squares - Fraction(g.total) ** 2 / g.count for g in known), Fraction(0))
     return (spread - within) / spread if spread else None
 
 
