@@ -47,6 +47,12 @@ def rerun(
     workers: WorkersOption = 1,
     ray: RayOption = None,
     encoding: EncodingOption = "utf-8",
+    reuse: Annotated[
+        Path | None,
+        typer.Option(
+            "--reuse", metavar="RUN", help="Take the grouping of a run of the same cases."
+        ),
+    ] = None,
 ) -> None:
     """Settle a region's year: from its cases to every hospital's statement (结算重算)."""
     from grouper.run import rerun as settle
@@ -63,6 +69,7 @@ def rerun(
             runner,
             encoding=check_encoding(encoding),
             progress=progress,
+            reuse=reuse,
         )
     for warning in summary.manifest.warnings[:_SHOWN]:
         note(warning)

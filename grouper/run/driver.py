@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from grouper.duplicates import NO_DUPLICATES
 from grouper.errors import PolicyError
 from grouper.grouping import id_hashes
 from grouper.quality.evaluate import Plan
@@ -28,6 +29,7 @@ from grouper.run.late import Closed
 from grouper.run.lists import check_lists, list_plan
 from grouper.run.population import People
 from grouper.run.publish import Outcome, close_accounts, publish
+from grouper.run.reuse import Reuse, open_reuse, take_lists
 from grouper.run.survey import Survey, confirm, places_of
 from grouper.run.survey import survey as take_survey
 from grouper.run.tally import (
@@ -97,7 +99,13 @@ class Driver:
         plan = make_plan(self.region, self.policy, accounts)
         places = places_of(survey, accounts)
         check_region(self.region, self.policy, self.manifest.year, places)
-        duplicates = self.context.duplicates(self.context.sources["cases"])
+        reuse = self._reuse()
+        lists = None
+        if reuse is None or not reuse.lists:
+            lists = list_plan(self.context)
+        duplicates = NO_DUPLICATES
+        if reuse is None or lists is not None:
+            duplicates = self.context.duplicates(self.context.sources["cases"])
         if self.policy.reject:
             plan = replace(plan, quality=self._quality())
         lacks = lacking(self.region, self.policy, self.manifest.year, places)
@@ -107,8 +115,7 @@ class Driver:
         if self.policy.price.table:
             prices = make_price_list(self.region, self.policy.price, self.codes)
             plan = replace(plan, prices=prices)
-        lists = list_plan(self.context)
-        grouped = self._group(survey, plan, duplicates, lists)
+        grouped = self._group(survey, plan, duplicates, lists, reuse)
         statistics = self.people.population(self.codes, grouped.cells, grouped.cases, plan)
         benchmarks = make_benchmarks(self.codes, self.published, statistics, self.policy)
         self.manifest.warnings += benchmarks.warnings
@@ -140,12 +147,18 @@ class Driver:
         )  # fmt: skip
         if lists is not None:
             check_lists(self.context, lists, duplicates)
+        elif reuse is not None:
+            take_lists(self.out, self.manifest, reuse)
         made = publish(self.out, self.manifest, outcome, self.numbers)
         self._check_all(close_accounts(self.out, made, outcome, grouped, written, self.numbers))
         self.manifest.warnings.sort()
         finish(self.out, self.manifest)
 
     # -- stages ---------------------------------------------------------------------------------
+
+    def _reuse(self) -> Reuse | None:
+        run, source = self.context.reuse, self.context.sources["cases"]
+        return None if run is None else open_reuse(run, self.manifest, source, self.policy)
 
     def _quality(self) -> Plan:
         """The rules of data quality that reject; those that lack a column are told of.
@@ -189,7 +202,12 @@ class Driver:
         return catalogue
 
     def _group(
-        self, survey: Survey, plan: IntakePlan, duplicates: stages.UInt64s, lists: Plan | None
+        self,
+        survey: Survey,
+        plan: IntakePlan,
+        duplicates: stages.UInt64s,
+        lists: Plan | None,
+        reuse: Reuse | None,
     ) -> Grouped:
         source = self.context.sources["cases"]
         reviewed = {review.case_id: i for i, review in enumerate(self.region.reviews)}
@@ -204,6 +222,7 @@ class Driver:
             reviewed,
             pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))],
             lists,
+            reuse,
         )
         grouped = Grouped(len(self.codes), plan.accounts.size)
         digests: dict[str, str] = {}
@@ -211,6 +230,9 @@ class Driver:
         for done in self.context.each("group", results, len(source.parts)):
             grouped.add(done.result)
             digests |= done.published
+        if reuse is not None:
+            for name in ("unknown_dx", "unknown_px"):
+                grouped.counts[name] = reuse.counts[name]
         self.manifest.stage("grouped", grouped.counts, digests)
         for name in AMOUNTS[1:]:
             if count := grouped.counts[f"empty {name}"]:

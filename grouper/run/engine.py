@@ -49,6 +49,7 @@ def rerun(
     *,
     encoding: str = "utf-8",
     progress: Progress | None = None,
+    reuse: Path | None = None,
 ) -> RunSummary:
     """Settle a region's year into a run folder.
 
@@ -63,6 +64,8 @@ def rerun(
         runner: where the tasks run.
         encoding: of CSV files of cases.
         progress: told about each finished part.
+        reuse: a finished run of the same cases and scheme, whose grouping is taken; the result has
+            the same bytes as without it.
 
     Raises:
         GrouperError: an input is faulty, the folder is another run's, or the accounts do not close.
@@ -91,7 +94,7 @@ def rerun(
             year=0,
             inputs=inputs,
         )
-        context = Context(tables, scheme, policy, sources, out, runner, progress, manifest)
+        context = Context(tables, scheme, policy, sources, out, runner, progress, manifest, reuse)
         Driver(context).execute()
     return RunSummary(out, manifest, "resumed" if resumed else "made")
 
