@@ -19,7 +19,7 @@ from grouper.scheme import Scheme, load_scheme, pack_folder
 
 MDC_ORDER = "APYZMNBCDEFGHIJKLOQRSTUVWX"
 
-# Goals on the published cases; what the pack reaches is a few points above.
+# Goals on the published cases; benchmarks/README.md tells what the pack reaches.
 AGREEMENT = {"mdc": 0.88, "adrg": 0.78, "drg": 0.72}
 
 
@@ -85,7 +85,7 @@ def test_every_set_has_a_known_code() -> None:
 
 
 def test_every_drg_is_reached_by_known_codes(scheme: Scheme) -> None:
-    known, levels = _known_by_set(), ["D65.x00", "E10.000", "C50.900", "N39.000", "I48.000"]
+    known, levels = _known_by_set(), ["D65.x00", "E10.000", "C50.900", "N10.x00", "I50.900"]
     luck, mdc, cases = random.Random(7), "", []
     for row in _rows("groups.csv"):
         if row["level"] == "mdc":
@@ -136,7 +136,7 @@ KNOWN_CASES: dict[str, tuple[dict[str, Any], str]] = {
     "pacemaker": ({"dx": ["I49.500"], "px": ["37.8300"]}, "FK39"),
     "heart failure": ({"dx": ["I50.900"]}, "FR25"),
     "pneumonia of a child": ({"age": 4, "age_days": 1500, "dx": ["J18.000"]}, "ES35"),
-    "pneumonia with a stroke": ({"dx": ["J18.900", "I63.900"]}, "ES31"),
+    "pneumonia with a stroke": ({"dx": ["J18.900", "I63.300"]}, "ES31"),
     "obstructive lung disease": ({"dx": ["J44.100"]}, "ET25"),
     "ventilated for four days": ({"dx": ["J96.000"], "px": ["96.7200"]}, "AH15"),
     "cataract": ({"dx": ["H25.900"], "px": ["13.4100", "13.7100"]}, "CB39"),
@@ -182,6 +182,30 @@ def test_a_complication_of_the_same_family_is_excluded(scheme: Scheme) -> None:
         {"dx": ["J18.900", "E10.000"]},
     )
     assert [alone["drg"], same["drg"], other["drg"]] == ["ES35", "ES35", "ES31"]
+
+
+# What a clinician counts beside a fracture of the forearm; no code here shares its exclusion list.
+BESIDE = {
+    "none": "I10.x00 I25.103 I25.200 I67.200 I70.000 E78.500 E79.000 E11.900 K29.500 K21.900"
+    " K76.000 N28.100 N20.000 M47.800 M51.200 M81.900 D64.900 G47.000 J20.900 J45.900 I63.800",
+    "CC": "I50.900 I48.200 I20.000 I63.900 J44.100 J18.900 J90.x00 D62.x00 E11.200 E87.100"
+    " C50.900 C78.700 K74.600 K56.500 K80.000 N18.300 N10.x00 G81.900 L89.100 T81.400 O14.000",
+    "MCC": "A41.900 R57.900 J96.000 J80.x00 I21.900 I26.900 I46.000 I61.900 I63.300 G41.900"
+    " G93.600 K72.900 K65.000 K85.900 K25.400 N17.900 N18.500 D65.x00 E11.100 L89.300 S06.500",
+}
+
+
+def test_severity_follows_what_complicates(scheme: Scheme) -> None:
+    asked = [(code, level) for level, codes in BESIDE.items() for code in codes.split()]
+    answers = _grouped(scheme, *({"dx": ["S52.500", code]} for code, _ in asked))
+    assert [(code, a["severity"]) for (code, _), a in zip(asked, answers, strict=True)] == asked
+
+
+def test_a_severity_is_on_the_exclusion_list_of_its_own_block() -> None:
+    lists = {row["pdx"].removesuffix("%"): row["exclusion"] for row in _rows("exclusions.csv")}
+    severity = _rows("severity.csv")
+    assert [r["code"] for r in severity if r["exclusion"] != lists[r["code"][:3]]] == []
+    assert [r["code"] for r in severity if not re.fullmatch(r"[A-Z]\d\d(\.\d)?%", r["code"])] == []
 
 
 def test_agrees_with_the_published_cases_as_told(scheme: Scheme, shared: Path) -> None:
