@@ -150,9 +150,9 @@ def text_buffers(strings: pa.Array) -> tuple[npt.NDArray[np.uint8], Bounds]:
     own = slice(strings.offset, strings.offset + len(strings) + 1)
     bounds: Bounds
     if pa.types.is_large_string(strings.type):
-        bounds = np.frombuffer(offsets, np.int64)[own]
+        bounds = np.frombuffer(offsets, np.int64, own.stop)[own]
     else:
-        bounds = np.frombuffer(offsets, np.int32)[own]
+        bounds = np.frombuffer(offsets, np.int32, own.stop)[own]
     bounds.flags.writeable = False
     text = np.frombuffer(data, np.uint8) if data is not None and data.size else _NO_TEXT
     return readonly(text), bounds

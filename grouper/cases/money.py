@@ -43,7 +43,7 @@ def fen_column(column: pa.Array) -> tuple[Ints, Faults, Mask]:
             cut = column.cast(pa.decimal128(38, _MONEY_PLACES), safe=False)
             finer = pc.fill_null(pc.not_equal(cut.cast(kind), column), False)
             column = cut
-        words = np.frombuffer(column.buffers()[1], np.int64)
+        words = np.frombuffer(column.buffers()[1], np.int64, 2 * (column.offset + rows))
         words = words.reshape(-1, 2)[column.offset : column.offset + rows]
         words.flags.writeable = False
         decimals_to_fen(words, 10 ** (_MONEY_PLACES - column.type.scale), MAX_FEN, fen, fault)
