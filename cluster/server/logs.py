@@ -6,14 +6,13 @@ foreseen never gets in, because it may quote a case.
 
 import json
 import logging
-import os
 import threading
-import time
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cluster.server.principals import Principal
+from grouper.audit import append_line
 
 _FIELDS = "fields"
 _OWN = "cluster"
@@ -82,7 +81,6 @@ class AuditLog:
             code: status of the call.
         """
         line = {
-            "time": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds"),
             "principal": principal.name if principal else "",
             "role": principal.role.value if principal else "",
             "method": method,
@@ -92,11 +90,5 @@ class AuditLog:
         }
         if principal is not None and principal.hospital:
             line["hospital"] = principal.hospital
-        data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
         with self._lock:
-            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(file, data)
-                os.fsync(file)
-            finally:
-                os.close(file)
+            append_line(self._path, line)

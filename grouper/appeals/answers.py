@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from grouper.appeals.checked import REASONS, Answer, Difference
@@ -21,6 +20,7 @@ from grouper.appeals.corrected import Corrections
 from grouper.appeals.layout import DISPUTED
 from grouper.cases import CODES
 from grouper.parts import ParquetFile
+from grouper.report.spreadsheet import for_people
 
 ANSWERS: Final = pa.schema(
     [
@@ -43,8 +43,6 @@ DIFFERENCES: Final = pa.schema(
     [(one.name, pa.int32() if one.name == "row" else pa.string()) for one in fields(Difference)]
 )
 """Cells and rows that are not what was sent, in the order of workbooks and rows."""
-
-_FORMULA: Final = re.compile(r"^[=+\-@\t\r]")
 
 
 def write_answers(
@@ -104,19 +102,3 @@ def _parquet(folder: Path, name: str, table: pa.Table) -> None:
     with ParquetFile(folder / f"{name}.parquet", table.schema, plain=()) as file:
         for batch in table.combine_chunks().to_batches():
             file.write(batch)
-
-
-def for_people(table: pa.Table) -> pa.Table:
-    """The table as a spreadsheet may open it: lists joined, no text that begins like a formula."""
-    for place, one in enumerate(table.schema):
-        column = table.column(place)
-        if one.type == CODES:
-            column = pc.binary_join(column.combine_chunks(), "|")
-        elif not pa.types.is_string(one.type):
-            continue
-        texts = [
-            "'" + text if text is not None and _FORMULA.match(text) else text
-            for text in column.to_pylist()
-        ]
-        table = table.set_column(place, one.name, pa.array(texts, pa.string()))
-    return table

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grouper.appeals.checked import Answer
-from grouper.appeals.gather import open_lists, plain_batch
+from grouper.appeals.gather import open_lists
 from grouper.appeals.told import Teller
 from grouper.cases import CODES, COLUMNS, read_part
 from grouper.cases.names import column_names
@@ -27,6 +27,7 @@ from grouper.run.quote import Prices, Stay, read_prices
 from grouper.scheme import Scheme
 from grouper.settlement.amounts import MONEY, POINTS
 from grouper.settlement.numbers import FEN, SCALE, points_text, yuan_text
+from grouper.settlement.plain import plain_batch
 
 _TOLERANCE: Final = SCALE // 100
 """Points of a case follow from tables whose means are rounded to fen within a hundredth."""
