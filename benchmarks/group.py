@@ -54,7 +54,7 @@ def floor(source: CaseSource, folder: Path, threads: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=4_000_000)
+    parser.add_argument("--cases", type=int, default=10_000_000)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--scheme", default="chs_drg_11")
     parser.add_argument("--runs", type=int, default=3)
@@ -62,7 +62,7 @@ def main() -> None:
     pa.set_cpu_count(1)
     folder = scheme_folder(options.scheme)
     scheme = load_scheme(folder)
-    cases = region(folder, options.cases, 100) / "cases"
+    cases = region(folder, options.cases, 450, "--reviews", "--cities", "4") / "cases"
     source = open_cases(cases, wanted=columns_for(scheme))
     print(machine(), f"{source.rows:,} cases", sep="; ")
     rows = []

@@ -2,16 +2,16 @@
 
     python benchmarks/rerun.py [--cases 1 5 10 20] [--workers 2]
 
-Memory is the highest sum of PSS (shared pages divided among their users) over every process that
-the command starts, Ray's own included, looked at five times a second. Seconds are of the whole
-command and of the stages alone, as its log tells them.
+Each size is settled anew, and again under another policy with `--reuse`. Memory is the highest sum
+of PSS (shared pages divided among their users) over every process that the command starts, Ray's
+own included, looked at five times a second. Start-up is what the command takes for a region of 500
+cases; it is taken off in the second column of seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,41 +66,65 @@ def measured(command: list[str]) -> tuple[float, float]:
     return seconds, peak / 1e9
 
 
+POLICIES = Path(__file__).resolve().parent / "policies"
+
+
+def settled(
+    source: Path, scheme: Path, policy: str, out: Path, workers: int, *options: str
+) -> tuple[float, float]:
+    """Seconds and memory of a run."""
+    command = [sys.executable, "-m", "grouper", "rerun", str(source), "--scheme", str(scheme)]
+    command += ["--policy", str(POLICIES / policy), "--out", str(out), "--workers", str(workers)]
+    return measured([*command, *options])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=float, nargs="*", default=[1, 5, 10], help="in millions")
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--workers", type=int, nargs="*", default=[2])
     parser.add_argument("--hospitals", type=int, default=450)
     parser.add_argument("--scheme", default="chs_drg_11")
-    parser.add_argument("--policy", default="guigang-points")
     options = parser.parse_args()
     print(machine())
-    folder = scheme_folder(options.scheme)
+    scheme = scheme_folder(options.scheme)
+    further = ("--reviews", "--cities", "4")
+    small = region(scheme, 500, 8, *further)
     rows = []
-    for millions in options.cases:
-        cases = int(millions * 1e6)
-        source = region(folder, cases, options.hospitals, "--reviews", "--cities", "4")
-        for workers in options.workers:
+    for workers in options.workers:
+        with tempfile.TemporaryDirectory() as scratch:
+            place = Path(scratch)
+            start, _ = settled(small, scheme, "four-cities.toml", place / "warm", workers)
+            start, _ = settled(small, scheme, "four-cities.toml", place / "start", workers)
+        for millions in options.cases:
+            cases = int(millions * 1e6)
+            source = region(scheme, cases, options.hospitals, *further)
             with tempfile.TemporaryDirectory(dir=source.parent) as scratch:
-                run = Path(scratch) / "run"
-                command = [sys.executable, "-m", "grouper", "rerun", str(source)]
-                command += ["--scheme", str(folder), "--policy", options.policy]
-                command += ["--out", str(run), "--workers", str(workers)]
-                seconds, memory = measured(command)
-                size = sum(f.stat().st_size for f in run.rglob("*") if f.is_file()) / 1e6
-                shutil.rmtree(run)
-            per_case = f"{seconds / cases * 1e6:.2f}"
-            rows.append(
-                [
-                    f"{millions:g} M",
-                    str(workers),
-                    f"{seconds:.1f}",
-                    per_case,
-                    f"{memory:.2f}",
-                    f"{size:.0f}",
-                ]
-            )
-    table(["cases", "workers", "seconds", "us a case", "memory GB", "run MB"], rows)
+                anew, again = Path(scratch) / "anew", Path(scratch) / "again"
+                works = {
+                    "anew": lambda s=source, o=anew, w=workers: settled(
+                        s, scheme, "four-cities.toml", o, w
+                    ),
+                    "--reuse": lambda s=source, o=again, r=anew, w=workers: settled(
+                        s, scheme, "four-cities-what-if.toml", o, w, "--reuse", str(r)
+                    ),
+                }
+                for what, work in works.items():
+                    seconds, memory = work()
+                    net = seconds - start
+                    rows.append(
+                        [
+                            f"{millions:g} M",
+                            str(workers),
+                            what,
+                            f"{seconds:.1f}",
+                            f"{net:.1f}",
+                            f"{net / cases * 1e6:.2f}",
+                            f"{memory:.2f}",
+                        ]
+                    )
+                    print("  ".join(rows[-1]), file=sys.stderr)
+    head = ["cases", "workers", "grouping", "seconds", "after start", "us a case", "memory GB"]
+    table(head, rows)
 
 
 if __name__ == "__main__":
