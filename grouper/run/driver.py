@@ -30,6 +30,7 @@ from grouper.run.lists import check_lists, list_plan
 from grouper.run.population import People
 from grouper.run.publish import Outcome, close_accounts, publish
 from grouper.run.reuse import Reuse, open_reuse, take_lists
+from grouper.run.scope import Scope
 from grouper.run.survey import Survey, confirm, places_of
 from grouper.run.survey import survey as take_survey
 from grouper.run.tally import (
@@ -108,12 +109,15 @@ class Driver:
             duplicates = self.context.duplicates(self.context.sources["cases"])
         if self.policy.reject:
             plan = replace(plan, quality=self._quality())
+        scope = Scope(self.context, plan)
+        plan = scope.plan
         lacks = lacking(self.region, self.policy, self.manifest.year, places)
         confirm(self.context, plan, duplicates, lacks)
         if self.policy.groups.by == "dip":
             plan = replace(plan, catalogue=self._catalogue(plan, duplicates))
         if self.policy.price.table:
-            prices = make_price_list(self.region, self.policy.price, self.codes)
+            apart = self.policy.stay.negotiated_drugs_apart
+            prices = make_price_list(self.region, self.policy.price, self.codes, apart=apart)
             plan = replace(plan, prices=prices)
         grouped = self._group(survey, plan, duplicates, lists, reuse)
         statistics = self.people.population(self.codes, grouped.cells, grouped.cases, plan)
@@ -149,7 +153,9 @@ class Driver:
             check_lists(self.context, lists, duplicates)
         elif reuse is not None:
             take_lists(self.out, self.manifest, reuse)
-        made = publish(self.out, self.manifest, outcome, self.numbers)
+        more, moved = scope.close(grouped)
+        made = publish(self.out, self.manifest, outcome, self.numbers, more)
+        self._check_all(moved)
         self._check_all(close_accounts(self.out, made, outcome, grouped, written, self.numbers))
         self.manifest.warnings.sort()
         finish(self.out, self.manifest)

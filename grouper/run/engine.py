@@ -23,6 +23,7 @@ from grouper.scheme import Scheme
 from grouper.settlement.intake import REQUIRED, intake_columns
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import load_region
+from grouper.settlement.visits import FILE as VISITS
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def rerun(
     """
     tables = load_region(region)
     sources = _open_sources(region, scheme, policy, encoding)
-    inputs = input_digests(region, sources, runner)
+    visits = (VISITS,) if policy.stay.pre_admission_days is not None else ()
+    inputs = input_digests(region, sources, runner, visits)
     identity = run_id(inputs, scheme, policy, encoding)
     manifest = read_manifest(out) if out.is_dir() else None
     if manifest is not None:

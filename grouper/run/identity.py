@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from grouper import __version__
@@ -36,10 +36,13 @@ def _digest_file(folder: str, name: str) -> str:
 
 
 def input_digests(
-    region: Path, sources: Mapping[str, CaseSource], runner: Runner
+    region: Path, sources: Mapping[str, CaseSource], runner: Runner, further: Iterable[str] = ()
 ) -> dict[str, str]:
-    """SHA-256 of every input file, by name relative to the region folder."""
-    names = {name for name in REGION_FILES if (region / name).is_file()}
+    """SHA-256 of every input file, by name relative to the region folder.
+
+    ``further`` are files that only some policies read.
+    """
+    names = {name for name in (*REGION_FILES, *further) if (region / name).is_file()}
     names |= {f"{CASES_FOLDER}/{path.name}" for path in (region / CASES_FOLDER).glob("*.parquet")}
     for folder, source in sources.items():
         names |= {f"{folder}/{part.name}" for part in source.parts}

@@ -54,9 +54,13 @@ class Outcome:
 
 
 def publish(
-    out: Path, manifest: Manifest, outcome: Outcome, numbers: Sequence[int]
+    out: Path,
+    manifest: Manifest,
+    outcome: Outcome,
+    numbers: Sequence[int],
+    more: Mapping[str, pa.Table],
 ) -> dict[str, pa.Table]:
-    """Write the tables and note what belongs to no table; return the tables by name."""
+    """Write the tables, and ``more``, and note what belongs to no table; return them by name."""
     manifest.warnings += outcome.months.warnings
     manifest.notes |= _notes(outcome, manifest.year)
     made = {
@@ -83,6 +87,7 @@ def publish(
         made["late_cases"] = outcome.late_cases
     if outcome.policy.per_diem.used:
         made["per_diem"] = tables.per_diem_table(outcome.per_diem.statements)
+    made |= more
     for name, table in made.items():
         manifest.stage(name, {"rows": table.num_rows}, write_table(out, name, table))
     return made

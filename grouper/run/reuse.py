@@ -29,9 +29,11 @@ from grouper.grouping import GroupedBatch, grouped_again, id_hashes
 from grouper.parts import file_digest, part_name
 from grouper.run.folder import Manifest, read_manifest
 from grouper.scheme import Scheme
+from grouper.settlement.apart import FILE as ITEMS
 from grouper.settlement.intake import Accounts, Intake
 from grouper.settlement.policy import Policy
 from grouper.settlement.routes import INVALID, REASONS
+from grouper.settlement.visits import FILE as VISITS
 
 LIST_STAGES: Final = (
     "findings",
@@ -97,7 +99,12 @@ def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy
         and old.inputs.get("hospitals.csv") == manifest.inputs.get("hospitals.csv")
         and all(before[key] == now[key] for key in ("reject", "quality"))
     )
-    same_pools = same_rows and all(before[key] == now[key] for key in ("pools", "price"))
+    files = [VISITS, ITEMS] if any(now["stay"].values()) else []
+    same_pools = (
+        same_rows
+        and all(before.get(key) == now[key] for key in ("pools", "price", "stay"))
+        and all(old.inputs.get(name) == manifest.inputs.get(name) for name in files)
+    )
     lists: tuple[Mapping[str, Any], ...] = ()
     if same_rows and policy.quality.report:
         lists = tuple(s for s in old.stages if s["stage"] in LIST_STAGES)

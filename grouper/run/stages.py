@@ -119,7 +119,8 @@ class GroupResult:
 
     Attributes:
         books: sums of the cases of route ``drg``; ``per_diem``: of that route.
-        cost: total cost by route, in fen.
+        cost: total cost by route, and as `settlement.scope` moved it, in fen.
+        apart: positions of the cases of which drugs are paid apart.
     """
 
     cells: CellSums
@@ -129,6 +130,7 @@ class GroupResult:
     counts: Counter[str] = field(default_factory=Counter)
     cost: Counter[str] = field(default_factory=Counter)
     reviewed: list[ReviewedCase] = field(default_factory=list)
+    apart: list[Ints] = field(default_factory=list)
 
 
 def group_task(shared: GroupShared, part: Part) -> Done:
@@ -195,7 +197,7 @@ def _group_part(
                 grouped = group_batch(batch, shared.scheme, shared.duplicates)
             else:
                 grouped = earlier.take(batch, shared.scheme)
-            intake = take_in(batch, grouped, shared.plan)
+            intake = take_in(batch, grouped, shared.plan, (part.number, result.cases))
             if earlier is not None:
                 earlier.hold(intake, shared.plan.accounts)
             if grouped_out is not None:
@@ -247,6 +249,9 @@ def _count(
         result.cost[ROUTES[route]] += int(intake.total[mine].sum())
     for name in ("unknown_dx", "unknown_px"):
         result.counts[name] += counts[name]
+    result.cost.update(intake.moved.cost)
+    if len(intake.moved.apart):
+        result.apart.append(intake.moved.apart)
     for name, count in intake.empty.items():
         result.counts[f"empty {name}"] += count
 

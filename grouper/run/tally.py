@@ -40,6 +40,7 @@ class Grouped:
         self.counts: Counter[str] = Counter()
         self.cost: Counter[str] = Counter()
         self.reviewed: list[ReviewedCase] = []
+        self.apart: list[NDArray[np.int64]] = []
         self._paid = AccountTotal(accounts, AMOUNT_COLUMNS)
         self._per_diem = AccountTotal(accounts, AMOUNT_COLUMNS)
 
@@ -50,6 +51,7 @@ class Grouped:
         self.counts.update(part.counts)
         self.cost.update(part.cost)
         self.reviewed += part.reviewed
+        self.apart += part.apart
         for total, sums in ((self._paid, part.books), (self._per_diem, part.per_diem)):
             if sums is not None:
                 total.add(sums)

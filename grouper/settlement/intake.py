@@ -41,6 +41,7 @@ from grouper.settlement.policy import Policy
 from grouper.settlement.prices import PriceList, bills, leaving
 from grouper.settlement.region import INSURANCES, LEVELS
 from grouper.settlement.routes import CODE, DRG, INVALID, ITEM, PER_DIEM, REASONS
+from grouper.settlement.scope import Moved, settle_scope
 
 __all__ = [
     "AMOUNTS",
@@ -102,6 +103,7 @@ class Intake:
         amounts: int64 (5, rows), fen, in the order of `AMOUNTS`.
         rejected: rows of `REJECTED_SCHEMA`.
         empty: how many cases of route ``drg`` lack an amount, by column; they count as 0.
+        moved: cost that came into the cases or went out of them.
     """
 
     grouped: pa.RecordBatch
@@ -117,6 +119,7 @@ class Intake:
     bills: pa.RecordBatch | None
     rejected: pa.Table
     empty: Mapping[str, int]
+    moved: Moved
 
     @property
     def total(self) -> Ints:
@@ -125,13 +128,19 @@ class Intake:
         return total
 
 
-def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> Intake:
+def take_in(
+    batch: pa.RecordBatch,
+    grouped: GroupedBatch,
+    plan: IntakePlan,
+    place: tuple[int, int] | None = None,
+) -> Intake:
     """Route the cases of a batch.
 
     Args:
         batch: the columns of `intake_columns`; absent ones count as null.
         grouped: the grouping of the same cases.
         plan: codes and rules of the run.
+        place: part and row of the first case, by which visits are merged; None: none are.
 
     Raises:
         RegionError: pools are by city, and neither case nor hospital names one.
@@ -156,6 +165,7 @@ def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> I
     if plan.quality is not None:
         for hit in evaluate(batch, plan.quality):
             faults.tell(hit.rule.code, hit.rows, hit.rule.field, hit.value)
+    moved = settle_scope(batch, plan, place, fen, null, faults)
 
     reason = faults.reason
     invalid = reason > 0
@@ -182,9 +192,9 @@ def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> I
             insured = insured | mine
     by_points = (route == DRG) | waiting
     pool = _pools(batch, accounts, hospital, insurance, insured)
-    place = (hospital * len(accounts.pools) + pool) * MONTHS + month
+    own = (hospital * len(accounts.pools) + pool) * MONTHS + month
     level = np.array((*accounts.levels, 1), np.int32)[hospital]
-    account = np.where(route == DRG, place, np.where(insured, -2 - place, -1))
+    account = np.where(route == DRG, own, np.where(insured, -2 - own, -1))
     return Intake(
         table,
         status,
@@ -199,6 +209,7 @@ def take_in(batch: pa.RecordBatch, grouped: GroupedBatch, plan: IntakePlan) -> I
         None if billed is None else billed[2],
         faults.table(),
         {name: int((null[name] & insured).sum()) for name in AMOUNTS[1:]},
+        moved,
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grouper.quality.evaluate import Plan
+from grouper.settlement.apart import Apart
 from grouper.settlement.dip import Catalogue
 from grouper.settlement.months import MONTHS, months_of
 from grouper.settlement.numbers import p8
@@ -85,6 +87,19 @@ def make_accounts(region: Region, policy: Policy, year: int, cities: set[str]) -
 
 
 @dataclass(frozen=True)
+class Merged:
+    """What is merged into the stays of a part.
+
+    Attributes:
+        rows: of the part, rising.
+        amounts: int64 (6, rows), fen, in the order of `arrivals.MONEY_COLUMNS`.
+    """
+
+    rows: NDArray[np.int64]
+    amounts: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class IntakePlan:
     """What routes the cases of a run.
 
@@ -97,6 +112,8 @@ class IntakePlan:
         catalogue: disease groups, where the policy groups by DIP.
         prices: where the policy pays a price per case.
         quality: the rules of data quality that reject a case, where the policy names any.
+        merged: by part, the cost of earlier visits that its stays take in.
+        apart: drugs that are paid apart.
     """
 
     accounts: Accounts
@@ -106,6 +123,8 @@ class IntakePlan:
     catalogue: Catalogue | None = None
     prices: PriceList | None = None
     quality: Plan | None = None
+    merged: Mapping[int, Merged] = field(default_factory=dict)
+    apart: Apart | None = None
 
     @property
     def with_factors(self) -> bool:
@@ -118,7 +137,8 @@ class IntakePlan:
     def in_year(self, year: int) -> IntakePlan:
         """The same plan for cases of another year, all of which count."""
         accounts = self.accounts.in_year(year)
-        return replace(self, accounts=accounts, first_paid=(0,) * len(self.first_paid))
+        first = (0,) * len(self.first_paid)
+        return replace(self, accounts=accounts, first_paid=first, merged={}, apart=None)
 
 
 def make_plan(region: Region, policy: Policy, accounts: Accounts) -> IntakePlan:

@@ -39,6 +39,7 @@ from grouper.settlement.policypay import (
     Price,
     Quota,
     Readmission,
+    Stay,
     YearEnd,
 )
 from grouper.settlement.policyquality import Monitoring, Quality, Supervision, known_rules
@@ -66,6 +67,7 @@ __all__ = [
     "Quota",
     "Readmission",
     "Stability",
+    "Stay",
     "Supervision",
     "Trim",
     "Ungroupable",
@@ -103,6 +105,7 @@ class Policy(Section):
     low: Low = key(Low, "low-cost cases", "低倍率")
     bands: Bands = key(Bands, "bands of the cost ratio", "费用区间")
     ungroupable: Ungroupable = key(Ungroupable, "cases without a benchmark", "无基准病例")
+    stay: Stay = key(Stay, "cost of a stay", "住院费用口径")
     per_diem: PerDiem = key(PerDiem, "per-diem cases", "床日付费")
     price: Price = key(Price, "price or quota per case", "价格与定额")
     quota: Quota = key(Quota, "quota sharing", "定额分担")

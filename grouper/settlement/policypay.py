@@ -137,6 +137,27 @@ class PerDiem(Section):
         return self.flagged or self.long_stay_days is not None
 
 
+class Stay(Section):
+    """What belongs to the cost of a stay (Jining)."""
+
+    pre_admission_days: OptionalPlainInt = key(
+        None,
+        "outpatient and emergency visits up to so many days before the day of admission, of the "
+        "same person in the same hospital (outpatient.parquet), are merged into the stay; none: "
+        "never",
+        "同一患者在同一医院入院前该天数内的门急诊费用（outpatient.parquet）并入住院；none 不并入",
+        unit="days",
+        source="section 2, Jining",
+    )
+    negotiated_drugs_apart: bool = key(
+        False,
+        "rows of items.parquet of kind negotiated_drug are paid apart: taken out of the case's "
+        "cost, of what the fund paid and of the patient's cash",
+        "items.parquet 中 kind 为 negotiated_drug 的国家医保谈判药品单独支付，不计入医院总费用",
+        source="section 2, Jining",
+    )
+
+
 class Readmission(Section):
     """The same group again within some days halves the earlier stay."""
 

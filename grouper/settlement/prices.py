@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from grouper.errors import RegionError
 from grouper.settlement.amounts import MONEY, Ints, Mask, decimal_column, fen_column
+from grouper.settlement.apart import NEGOTIATED
 from grouper.settlement.numbers import FEN, rounded
 from grouper.settlement.policy import Price
 from grouper.settlement.region import Region
@@ -70,8 +71,16 @@ class PriceList:
     items: Items | None = None
 
 
-def make_price_list(region: Region, rules: Price, codes: Sequence[str]) -> PriceList:
+def make_price_list(
+    region: Region, rules: Price, codes: Sequence[str], *, apart: bool = False
+) -> PriceList:
     """Look up the price of every group and kind of hospital in rates.csv.
+
+    Args:
+        region: its rates and items.
+        rules: which table holds the prices.
+        codes: the groups.
+        apart: negotiated drugs are paid apart and stand in no bill.
 
     Raises:
         RegionError: the table is not in rates.csv, or a price is negative or a fraction of a fen.
@@ -89,7 +98,7 @@ def make_price_list(region: Region, rules: Price, codes: Sequence[str]) -> Price
         column = tuple(_price(region, rules.table, code, kind) for code in (*codes, "", ""))
         classes.append(lists.setdefault(column, len(lists)))
     prices = np.array(list(lists), np.int64).T.copy()
-    return PriceList(rules, tuple(classes), prices, _items(region.folder))
+    return PriceList(rules, tuple(classes), prices, _items(region.folder, apart=apart))
 
 
 def _price(region: Region, table: str, code: str, kinds: Sequence[str]) -> int:
@@ -108,7 +117,7 @@ def _price(region: Region, table: str, code: str, kinds: Sequence[str]) -> int:
     return NO_PRICE
 
 
-def _items(folder: Path) -> Items | None:
+def _items(folder: Path, *, apart: bool) -> Items | None:
     """The items of the region; None where items.parquet is absent."""
     path = folder / "items.parquet"
     if not path.is_file():
@@ -120,6 +129,9 @@ def _items(folder: Path) -> Items | None:
             file=path.name,
             hint="it holds case_id, item, amount and cap",
         )
+    if apart and "kind" in table.column_names:
+        kinds = pc.fill_null(table["kind"].cast(pa.string()), "")
+        table = table.filter(pc.not_equal(kinds, NEGOTIATED))
     table = table.combine_chunks()
     amount, wrong, _ = fen_column(_whole(table.column("amount")))
     if "cap" in table.column_names:

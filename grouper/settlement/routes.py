@@ -55,6 +55,8 @@ REASONS: Final = (
     "review_pending",
     # invalid, where the policy rejects by these rules
     *(code for code in RULES if code != "duplicate_id"),
+    # invalid
+    "apart_exceeds_cost",
 )
 """Reason of a case, by code."""
 
@@ -70,5 +72,6 @@ MESSAGES: Final = {code: rule.en for code, rule in RULES.items()} | {
     "bad_amount": "the amount is not whole fen, or larger than the engine computes with",
     "no_total_cost": "total_cost is empty",
     "negative_cost": "the cost is negative",
+    "apart_exceeds_cost": "drugs paid apart cost more than the case, its fund or its patient paid",
 }
 """What a rejected row is told, by rule."""

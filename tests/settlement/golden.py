@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grouper.execution import LocalRunner
@@ -29,6 +30,7 @@ def settle(
     shares: Rows = (),
     rates: Rows = (),
     keys: str = "",
+    files: Mapping[str, pa.Table] | None = None,
     **tables: tuple[Sequence[str], Rows],
 ) -> Path:
     """Settle a region of a few cases.
@@ -39,6 +41,7 @@ def settle(
         shares: pool, month (MM), amount.
         rates: table, drg, class, value.
         keys: TOML that overrides keys of the policy.
+        files: further Parquet files by name.
         tables: further CSV tables by name: header and rows.
     """
     region = folder / "region"
@@ -63,6 +66,8 @@ def settle(
         write_csv(region / "rates.csv", ("table", "drg", "class", "value"), rates)
     for name, (columns, rows) in tables.items():
         write_csv(region / f"{name}.csv", columns, rows)
+    for name, table in (files or {}).items():
+        pq.write_table(table, region / f"{name}.parquet")
     write_cases(region / "cases", cases)
     pack = write_pack(folder / "pack", weights)
     file = folder / "policy.toml"
