@@ -10,7 +10,6 @@ import typer
 from grouper.cli.options import (
     EncodingOption,
     RayOption,
-    RunArgument,
     SchemeOption,
     WorkersOption,
     check_encoding,
@@ -22,6 +21,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+RunPlace = Annotated[
+    str, typer.Argument(metavar="RUN", help="A finished run folder, or its s3:// address.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (report, compare, sweep, sql):
@@ -29,20 +33,27 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    run: RunArgument,
+    run: RunPlace,
     workbooks: Annotated[
         bool, typer.Option(help="Write the Excel workbooks beside the pages.")
     ] = True,
+    workers: WorkersOption = 1,
+    ray: RayOption = None,
 ) -> None:
     """Write RUN/report: pages and workbooks of a run (结算报告), from the run folder alone."""
     from grouper.report import load_run
     from grouper.report.write import write_report
+    from grouper.stores import copied, is_address, put
 
-    opened = load_run(run)
-    with progress_bar("report", -1) as advance:
-        written = write_report(opened, workbooks=workbooks, advance=advance)
+    with copied(run) as folder:
+        opened = load_run(folder)
+        with running(workers, ray) as runner, progress_bar("report", -1) as advance:
+            written = write_report(opened, workbooks=workbooks, runner=runner, advance=advance)
+        place = f"{run.rstrip('/')}/{written.folder.name}"
+        if is_address(run):
+            put(written.folder, place)
     typer.echo(f"{written.pages:,} pages and {written.workbooks:,} workbooks")
-    typer.echo(f"open {written.folder / 'index.html'}")
+    typer.echo(f"open {place}/index.html")
 
 
 def compare(
@@ -102,7 +113,7 @@ def sweep(
 
 
 def sql(
-    run: RunArgument,
+    run: RunPlace,
     query: Annotated[str, typer.Argument(metavar="QUERY", help="One SELECT; tables are views.")],
     out: Annotated[
         Path | None,
@@ -116,12 +127,14 @@ def sql(
     """Ask a run in SQL; every table of the run is a view (自由查询)."""
     from grouper.report import load_run
     from grouper.report.ask import answer
+    from grouper.stores import copied
 
-    found = answer(load_run(run, verify=verify), query)
-    if out is not None:
-        typer.echo(f"{found.write(out):,} rows written to {out}")
-        return
-    shown = found.head(rows + 1)
+    with copied(run) as folder:
+        found = answer(load_run(folder, verify=verify), query)
+        if out is not None:
+            typer.echo(f"{found.write(out):,} rows written to {out}")
+            return
+        shown = found.head(rows + 1)
     _print(_rows(found.columns, shown[:rows]))
     if len(shown) > rows:
         typer.echo(f"first {rows:,} rows; --rows shows more, --out keeps all")

@@ -89,7 +89,7 @@ _ALL: Final = (
     Signal(
         "self_pay", "self_pay::HUGEINT * {self_pay_below} > cost::HUGEINT * {self_pay_above}",
         "a large share is self-pay", "自费占比过高", among="cost > 0",
-        shows="yuan(self_pay) || ' of ' || yuan(cost)",
+        shows="yuan(self_pay) || ' / ' || yuan(cost)",
     ),
     Signal(
         "outpatient_before", "cost_before > 0",

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
 from grouper.indicators.catalogue import INDEX_SCALE
-from grouper.report.load import Run
 from grouper.settlement.policy import Policy
+
+if TYPE_CHECKING:
+    from grouper.report.load import Run
 
 DIED: Final = 5
 """Way of discharge (离院方式)."""
@@ -37,7 +39,7 @@ WITH weights AS (
 SELECT c.case_id, c.hospital_id, h.level, c.month, c.pool, c.person_id, c.admission_date,
        c.discharge_date, c.los, c.discharge, c.upload_date,
        (c.total_cost * 100)::BIGINT AS cost, (c.self_pay * 100)::BIGINT AS self_pay,
-       g.status, g.drg, g.adrg, g.severity, p.class, w.weight
+       g.status, g.drg, g.adrg, g.severity, p.class, p.reason, w.weight
 FROM cases c POSITIONAL JOIN grouped g POSITIONAL JOIN points p
 LEFT JOIN hospitals h ON h.hospital_id = c.hospital_id
 LEFT JOIN weights w ON w.drg = g.drg

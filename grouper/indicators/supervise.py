@@ -103,10 +103,8 @@ WITH counted AS (
     SELECT hospital_id, level, coalesce(drg, '') AS drg, coalesce(month, '') AS month,
         grouping(drg) AS all_drgs, grouping(month) AS all_months,
         count(*) FILTER ({when}) AS cases, count(*) AS among
-    FROM watched WHERE {among}
-    GROUP BY GROUPING SETS (
-        (hospital_id, level), (hospital_id, level, drg), (hospital_id, level, month),
-        (hospital_id, level, drg, month))
+    FROM {watched} WHERE {among}
+    GROUP BY GROUPING SETS ({sets})
 ), held AS (
     SELECT *,
         sum(cases) OVER peers - cases AS peer_cases, sum(among) OVER peers - among AS peer_among,
@@ -130,10 +128,23 @@ FROM held WHERE cases > 0
 ORDER BY hospital_id, drg, month
 """
 
+_EVERY: Final = {
+    "watched": "watched",
+    "sets": "(hospital_id, level), (hospital_id, level, drg), (hospital_id, level, month), "
+    "(hospital_id, level, drg, month)",
+}
+_WHOLE: Final = {
+    "watched": "(SELECT * REPLACE (NULL::VARCHAR AS drg, NULL::VARCHAR AS month) FROM watched)",
+    "sets": "(hospital_id, level, drg, month)",
+}
+
+_FIRST: Final = "QUALIFY row_number() OVER (PARTITION BY hospital_id ORDER BY month, case_id) <= {}"
+
 _CASES: Final = """
 SELECT '{code}' AS signal, hospital_id, drg, month, case_id,
     coalesce({other}, '') AS other_case_id, coalesce(({shows})::VARCHAR, '') AS shows
 FROM watched WHERE ({among}) AND ({when})
+{only}
 ORDER BY hospital_id, drg, month, case_id
 """
 
@@ -203,11 +214,19 @@ class Supervised:
 
     def rates(self) -> Iterator[pa.RecordBatch]:
         """Rows of `RATES`, sorted by signal in their order, hospital, DRG, month."""
+        yield from self._rates(_EVERY)
+
+    def hospital_rates(self) -> Iterator[pa.RecordBatch]:
+        """The rows of `rates` over all DRGs and months."""
+        yield from self._rates(_WHOLE)
+
+    def _rates(self, cut: dict[str, str]) -> Iterator[pa.RecordBatch]:
         rules = self.stays.policy.supervision
         peer, past = Fraction(rules.peer_factor), Fraction(rules.past_factor)
         for one in self.signals:
             query = _RATES.format(
                 **self._words(one),
+                **cut,
                 least=rules.min_cases,
                 peer_above=peer.numerator,
                 peer_below=peer.denominator,
@@ -218,9 +237,17 @@ class Supervised:
 
     def cases(self) -> Iterator[pa.RecordBatch]:
         """Rows of `CASES`, sorted by signal, hospital, DRG, month, case."""
+        yield from self._cases("")
+
+    def first_cases(self, count: int) -> Iterator[dict[str, str]]:
+        """The first cases of each signal and hospital, as rows of `CASES`."""
+        for batch in self._cases(_FIRST.format(count)):
+            yield from batch.to_pylist()
+
+    def _cases(self, only: str) -> Iterator[pa.RecordBatch]:
         for one in self.signals:
             words = self._words(one)
-            query = _CASES.format(**words, other=one.other or "NULL", shows=one.shows)
+            query = _CASES.format(**words, only=only, other=one.other or "NULL", shows=one.shows)
             yield from self._batches(query, CASES)
 
     def case_mix_rises(self) -> pa.Table:
@@ -251,17 +278,18 @@ class Supervised:
                 yield batch.cast(schema)
 
 
-def supervise(stays: Stays, region: Path) -> Supervised:
+def supervise(stays: Stays, region: Path | None = None) -> Supervised:
     """Prepare the signals of a run.
 
     Args:
         stays: the stays of the run.
-        region: the region folder, for ``reviews.csv`` and ``outpatient.parquet``.
+        region: the region folder, for ``reviews.csv`` and ``outpatient.parquet``; without it the
+            reviews are those that the run has decided on.
 
     Raises:
         RegionError: there is no such folder, or a file in it is faulty.
     """
-    if not region.is_dir():
+    if region is not None and not region.is_dir():
         raise RegionError("there is no such region folder", file=str(region))
     rules = stays.policy
     absent = set(stays.absent) | {"version", "refusals.csv"}
@@ -277,10 +305,10 @@ def supervise(stays: Stays, region: Path) -> Supervised:
     return Supervised(stays, {code: names for code, names in missing.items() if names})
 
 
-def _visits(stays: Stays, region: Path, absent: set[str]) -> None:
-    path = region / "outpatient.parquet"
-    if not path.is_file():
-        absent.add(path.name)
+def _visits(stays: Stays, region: Path | None, absent: set[str]) -> None:
+    path = None if region is None else region / "outpatient.parquet"
+    if path is None or not path.is_file():
+        absent.add("outpatient.parquet")
         stays.execute("CREATE TABLE beside (case_id VARCHAR, before HUGEINT, after HUGEINT)")
         return
     try:
@@ -305,7 +333,13 @@ def _visits(stays: Stays, region: Path, absent: set[str]) -> None:
     stays.execute(_BESIDE.format(before=rules.outpatient_before, after=rules.outpatient_after))
 
 
-def _reviews(stays: Stays, region: Path, absent: set[str]) -> None:
+def _reviews(stays: Stays, region: Path | None, absent: set[str]) -> None:
+    if region is None:
+        stays.execute(
+            "CREATE TABLE review_ids AS SELECT DISTINCT case_id FROM stays "
+            "WHERE starts_with(reason, 'review_')"
+        )
+        return
     path = region / "reviews.csv"
     ids = pa.array([], pa.string())
     if path.is_file():

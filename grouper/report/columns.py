@@ -19,12 +19,15 @@ level     hospital level
 hospital  position in the index of hospitals: name and link
 drg       position in the index of DRGs: code, name and link
 word:X    a code whose words are ``X.<code>``
+both      a text in Chinese and one in English
 ========= =====================================================================
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+
+from grouper.indicators.catalogue import INDICATORS
 
 
 class Shown(NamedTuple):
@@ -127,6 +130,38 @@ COLUMNS: Final[dict[str, Shown]] = {
     "median": Shown("shown", "同级中位数", "Median of level"),
     "region_value": Shown("shown", "全区域", "Region"),
     "rank": Shown("shown", "同级名次", "Rank in level"),
+    "severity": Shown("word:severity", "级别", "Severity"),
+    "broken": Shown("int", "违反病例", "Cases that break it"),
+    "of_cases": Shown("int", "检查病例", "Of cases"),
+    "error_rate": Shown("pct", "错误率", "Error rate"),
+    "region_rate": Shown("pct", "全区域错误率", "Region"),
+    "remark": Shown("both", "备注", "Note"),
+    "quality_rank": Shown("int", "名次", "Rank"),
+    "checked": Shown("int", "检查病例", "Cases checked", summed=True),
+    "uploaded": Shown("int", "已上传", "Uploaded", summed=True),
+    "upload_rate": Shown("pct", "上传率", "Upload rate"),
+    "passed": Shown("int", "首次通过", "Passed at first", summed=True),
+    "first_pass_rate": Shown("pct", "首次通过率", "First-pass rate"),
+    "rejectable": Shown("int", "应退回病例", "To be sent back"),
+    "warned": Shown("int", "有问题病例", "With any finding", summed=True),
+    "measure": Shown("both", "指标", "Indicator"),
+    "level_3": Shown("shown", "三级", "Level 3"),
+    "level_2": Shown("shown", "二级", "Level 2"),
+    "level_1": Shown("shown", "一级", "Level 1"),
+    "whole": Shown("shown", "全区域", "Region"),
+    "level_value": Shown("shown", "同级", "Same level"),
+    "numerator": Shown("shown", "分子", "Numerator"),
+    "denominator": Shown("shown", "分母", "Denominator"),
+    "signal": Shown("both", "信号", "Signal"),
+    "flagged_cases": Shown("int", "病例数", "Cases"),
+    "among": Shown("int", "分母病例", "Among"),
+    "signal_rate": Shown("pct", "占比", "Rate"),
+    "peer_rate": Shown("pct", "同级其他机构", "Others of the level"),
+    "above_peers": Shown("bool", "高于同级", "Above peers"),
+    "flagged_hospitals": Shown("int", "高于同级的机构", "Hospitals above peers"),
+    "drg_code": Shown("code", "病组", "DRG"),
+    "other_case_id": Shown("code", "相关病例", "Other case"),
+    "shows": Shown("text", "依据", "Shows"),
     "field": Shown("code", "字段", "Field"),
     "bad_value": Shown("text", "值", "Value"),
     "message": Shown("text", "说明", "Message"),
@@ -199,3 +234,11 @@ COLUMNS: Final[dict[str, Shown]] = {
     "moved_cost": Shown("money", "迁移病例费用", "Cost of cases that moved"),
 }
 """Column → how it is shown."""
+
+_UNITS: Final = {"yuan": ("yuan", "(元)", " (CNY)"), "share": ("pct", "", "")}
+for _one in INDICATORS.values():
+    _kind, _zh, _en = _UNITS.get(_one.unit, ("coef", "", ""))
+    if _one.code == "drg_count":
+        _kind = "int"
+    _name = _one.en.partition(":")[0].partition(",")[0]
+    COLUMNS[f"by_{_one.code}"] = Shown(_kind, _one.zh + _zh, _name + _en)

@@ -7,7 +7,9 @@ from functools import cached_property
 from statistics import median
 from typing import Any, Final
 
+from grouper.report.indicator_pages import IndicatorPages
 from grouper.report.policy_tables import POLICY_TABLES, policy_tables
+from grouper.report.quality_page import SCORE_COLUMNS, QualityPages
 from grouper.report.region_pages import REJECTED_SHOWN, Page, rejected_rows
 from grouper.report.view import INDICATORS, Hospital, Row, View, fen, number, relative, share, table
 
@@ -33,8 +35,10 @@ _CLEARED = ("gross", "assessed", "surplus_cut", "self_pay_cut", "cash", "already
 class HospitalPages:
     """Makes the pages of all hospitals; what all of them need is asked for once."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, quality: QualityPages, indicators: IndicatorPages) -> None:
         self.view = view
+        self.quality = quality
+        self.indicators = indicators
 
     def page(self, number_: int) -> Page:
         """The page of a hospital, by its number in the index."""
@@ -42,7 +46,11 @@ class HospitalPages:
         sums = hospital.sums
         found = self.rejected[number_]
         cleared = self.clearing[hospital.hospital_id]
+        quality = self.quality.hospital(number_)
         return {
+            **{name: value for name, value in quality.items() if name != "tables"},
+            "scoreCols": SCORE_COLUMNS.split(),
+            "ranked": len(self.quality.scores.keys() - {-1}),
             "title": hospital.name,
             "facts": [hospital.hospital_id, hospital.level, hospital.kind, hospital.city],
             "slug": hospital.slug,
@@ -74,6 +82,8 @@ class HospitalPages:
                 "cases_gain": table(CASE_COLUMNS, self.extremes["gain"][hospital.hospital_id]),
                 "rejected": table("case_id rule field bad_value message", found[:REJECTED_SHOWN]),
                 **self._policy_tables(hospital.hospital_id),
+                **quality["tables"],
+                **self.indicators.hospital(number_)["tables"],
             },
         }
 

@@ -14,7 +14,15 @@ from markupsafe import Markup
 from grouper.report.columns import COLUMNS
 from grouper.report.words import WORDS
 
-_ASSETS: Final = ("report.css", "format.js", "tables.js", "charts.js", "whatif.js", "schemes.js", "page.js")
+_ASSETS: Final = (
+    "report.css",
+    "format.js",
+    "tables.js",
+    "charts.js",
+    "whatif.js",
+    "schemes.js",
+    "page.js",
+)
 _SCRIPTS: Final = {"compare": ("whatif.js",), "sweep": ("whatif.js",), "schemes": ("schemes.js",)}
 _EMPTY: Final = {"nav": (), "year": "", "run": "", "scheme": "", "policy": "", "engine": ""}
 _HERE: Final = files("grouper.report")
@@ -58,7 +66,14 @@ class Site:
         self._write_assets(index)
 
     def page(
-        self, name: str, template: str, data: Mapping[str, Any], *, title: str, here: str = ""
+        self,
+        name: str,
+        template: str,
+        data: Mapping[str, Any],
+        *,
+        title: str,
+        here: str = "",
+        given: Mapping[str, Any] | None = None,
     ) -> None:
         """Write a page.
 
@@ -68,6 +83,7 @@ class Site:
             data: what its tables and charts show.
             title: title of the window, in Chinese.
             here: entry of the navigation that it belongs to.
+            given: what the template gets beside.
         """
         text = self._templates.get_template(f"{template}.html.j2").render(
             self._shared,
@@ -77,6 +93,7 @@ class Site:
             here=here,
             scripts=_SCRIPTS.get(template, ()),
             up="../" * name.count("/"),
+            **(given or {}),
         )
         path = self.folder / name
         path.write_text(text, encoding="utf-8")

@@ -25,6 +25,8 @@ _OWN: Final[Words] = {
     "nav.drgs": ("病组", "DRGs"),
     "nav.accounts": ("账目核对", "Accounts"),
     "nav.rejected": ("退回病例", "Rejected cases"),
+    "nav.quality": ("清单质控", "Data quality"),
+    "nav.indicators": ("指标与监管", "Indicators"),
     "jump": ("查找机构或病组…", "Find a hospital or DRG…"),
     "jump.none": ("没有匹配项", "Nothing found"),
     "unit.yuan": ("元", "CNY"),
@@ -138,6 +140,58 @@ _OWN: Final[Words] = {
         "Only the first rows are listed; each hospital's workbook has them all.",
     ),
     "rejected.none": ("没有退回的病例。", "No case was rejected."),
+    # data quality
+    "h.quality": ("结算清单质控", "Quality of the settlement lists"),
+    "h.quality_rules": ("按规则", "By rule"),
+    "h.quality_scores": ("医疗机构得分与排名", "Scores and ranking of hospitals"),
+    "h.quality_here": ("清单质控", "Quality of the lists"),
+    "h.findings": ("质控明细", "Findings"),
+    "c.quality_rules": ("违反各规则的病例", "Cases that break each rule"),
+    "c.quality_scores": (
+        "首次通过率与病例数（点击进入机构页）",
+        "First-pass rate and cases (click opens the hospital)",
+    ),
+    "quality.off": (
+        "本次运行未做质控（政策键 quality.report = false）。",
+        "This run has not checked the lists (policy key quality.report = false).",
+    ),
+    "quality.first_pass": (
+        "首次通过：不违反任何“退回”级规则的病例；名次按首次通过率，其次按上传率。",
+        (
+            "Passed at first: the case breaks no rule that rejects. Ranked by that rate, "
+            "then by the upload rate."
+        ),
+    ),
+    "findings.cut": (
+        "此处仅列前若干条，退回级在前；更多见本机构工作簿。",
+        "Only the first findings are listed, rejecting ones first; the workbook has more.",
+    ),
+    "severity.reject": ("退回", "reject"),
+    "severity.warn": ("提示", "warn"),
+    # indicators and supervision
+    "h.indicators": ("指标与监管", "Indicators and supervision"),
+    "h.indicator_table": ("监测指标", "Indicators"),
+    "h.by_month_indicators": ("按月", "By month"),
+    "h.by_hospital_indicators": ("按机构", "By hospital"),
+    "h.signals": ("监管信号", "Supervision signals"),
+    "h.signal_cases": ("信号所涉病例", "Cases behind the signals"),
+    "c.signals": ("高于同级的机构数", "Hospitals above their peers"),
+    "c.mean_by_month": ("每月次均费用与平均住院日", "Mean cost and length of stay by month"),
+    "signals.note": (
+        (
+            "信号是线索，不是结论。占比高于同级其他机构达到政策倍数、且病例数足够的，标为“高于同级”；"
+            "按病组和月份的明细：grouper supervise RUN --region REGION"
+        ),
+        (
+            "A signal is a lead, not a verdict. Above peers: the rate exceeds that of the other "
+            "hospitals of the level by the policy's factor, on enough cases. By DRG and month: "
+            "grouper supervise RUN --region REGION"
+        ),
+    ),
+    "signal_cases.note": (
+        "仅列高于同级的信号，每项前若干例。",
+        "Only signals above the peers, the first cases of each.",
+    ),
     # comparison of two runs
     "h.compare": ("方案对比", "Comparison of two runs"),
     "h.causes": ("差异原因", "Why they differ"),

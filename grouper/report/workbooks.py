@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from grouper.execution import Runner
 from grouper.report import region_pages
 from grouper.report.capital import capital
 from grouper.report.hospital_page import (
@@ -14,8 +16,9 @@ from grouper.report.hospital_page import (
     MONTH_COLUMNS,
     HospitalPages,
 )
+from grouper.report.quality_page import FINDING_COLUMNS
 from grouper.report.sheets import Workbook
-from grouper.report.view import Hospital, Row, View
+from grouper.report.view import Drg, Hospital, Row, View
 from grouper.report.words import WORDS
 
 REJECTED_COLUMNS: Final = ("case_id", "rule", "field", "bad_value", "message")
@@ -24,65 +27,111 @@ _PAID: Final = MONTH_COLUMNS.split().index("paid")
 _SIGNERS: Final = ("制表 Prepared by", "复核 Checked by", "负责人 Approved by", "日期 Date")
 
 
+@dataclass(frozen=True)
+class Shelf:
+    """What all statements share: where they go, and what numbers in their tables stand for."""
+
+    folder: Path
+    hospitals: tuple[Hospital, ...]
+    drgs: tuple[Drg, ...]
+    year: int
+    run: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The tables of one hospital's workbook; its number is -1 where cases name no known one."""
+
+    number: int
+    months: list[Row]
+    clearing: list[Row]
+    drgs: list[Row]
+    rejected: list[Row]
+    findings: list[Row]
+
+
 def write_workbooks(
-    view: View, hospitals: HospitalPages, folder: Path, advance: Callable[[int], None]
+    view: View, pages: HospitalPages, folder: Path, runner: Runner, advance: Callable[[int], None]
 ) -> int:
     """Write all workbooks into a new folder; return how many there are.
 
     Args:
         view: the run's hospitals and DRGs.
-        hospitals: the tables of each hospital.
+        pages: the tables of each hospital.
         folder: made here.
+        runner: where the workbooks are written.
         advance: told about each finished workbook.
     """
     folder.mkdir()
-    for number, hospital in enumerate(view.hospitals):
-        _statement(view, hospitals, number, folder / f"{hospital.slug}.xlsx")
-        advance(1)
-    _region(view, folder / "_region.xlsx")
-    books = len(view.hospitals) + 1
-    if hospitals.rejected[-1]:
-        with Workbook(folder / "_unknown-hospital.xlsx", view) as book:
-            _rejected(book, "退回病例 Rejected", hospitals.rejected[-1])
-        books += 1
-    advance(books - len(view.hospitals))
-    return books
-
-
-def _statement(view: View, pages: HospitalPages, number: int, path: Path) -> None:
-    hospital = view.hospitals[number]
-    key = hospital.hospital_id
-    with Workbook(path, view) as book:
-        _statement_sheet(book, view, hospital, pages.months[key], pages.clearing[key])
-        sheet = book.sheet("病组 DRGs")
-        book.table(sheet, 0, DRG_COLUMNS.split(), pages.drgs[key], filtered=True)
-        _rejected(book, "退回病例 Rejected", pages.rejected[number])
-
-
-def _statement_sheet(
-    book: Workbook, view: View, hospital: Hospital, months: list[Row], clearing: list[Row]
-) -> None:
     manifest = view.run.manifest
+    hospitals, drgs = tuple(view.hospitals), tuple(view.drgs)
+    shelf = Shelf(folder.resolve(), hospitals, drgs, manifest.year, manifest.run)
+    books = 0
+    for _ in runner.map(write_statement, shelf, _statements(view, pages)):
+        advance(1)
+        books += 1
+    _region(view, pages, folder / "_region.xlsx")
+    advance(1)
+    return books + 1
+
+
+def _statements(view: View, pages: HospitalPages) -> Iterator[Statement]:
+    for number, hospital in enumerate(view.hospitals):
+        key = hospital.hospital_id
+        yield Statement(
+            number,
+            pages.months[key],
+            pages.clearing[key],
+            pages.drgs[key],
+            pages.rejected[number],
+            pages.quality.findings[number],
+        )
+    if pages.rejected[-1] or pages.quality.findings[-1]:
+        yield Statement(-1, [], [], [], pages.rejected[-1], pages.quality.findings[-1])
+
+
+def write_statement(shelf: Shelf, of: Statement) -> str:
+    """Write the workbook of a hospital; return its name."""
+    known = of.number >= 0
+    slug = shelf.hospitals[of.number].slug if known else "_unknown-hospital"
+    path = shelf.folder / f"{slug}.xlsx"
+    with Workbook(path, shelf) as book:
+        if known:
+            _statement_sheet(book, shelf, of)
+            sheet = book.sheet("病组 DRGs")
+            book.table(sheet, 0, DRG_COLUMNS.split(), of.drgs, filtered=True)
+        rejected = book.sheet("退回病例 Rejected")
+        book.table(rejected, 0, REJECTED_COLUMNS, of.rejected, total=False, filtered=True)
+        if of.findings:
+            findings = book.sheet("清单质控 Findings")
+            book.table(
+                findings, 0, FINDING_COLUMNS.split(), of.findings, total=False, filtered=True
+            )
+    return path.name
+
+
+def _statement_sheet(book: Workbook, shelf: Shelf, of: Statement) -> None:
+    hospital = shelf.hospitals[of.number]
     sheet = book.sheet("结算单 Statement")
     columns = MONTH_COLUMNS.split()
     last = len(columns) - 1
     sheet.set_row(0, 30)
     sheet.merge_range(0, 0, 0, last, "", book.title)
-    title = f"{manifest.year} 年度 DRG 付费结算单 Settlement statement"
+    title = f"{shelf.year} 年度 DRG 付费结算单 Settlement statement"
     sheet.write_string(0, 0, title, book.title)
     level = WORDS[f"level.{hospital.level}"][0]
     sheet.write_string(1, 0, f"医疗机构 Hospital: {hospital.name}", book.section)
     about = f"编码 Id: {hospital.hospital_id}    等级 Level: {level}    单位 Unit: 元 CNY"
     sheet.write_string(2, 0, about, book.plain)
-    sheet.write_string(3, 0, f"运行编号 Run: {manifest.run}", book.subtitle)
+    sheet.write_string(3, 0, f"运行编号 Run: {shelf.run}", book.subtitle)
     sheet.write_string(5, 0, "一、月度结算 Months", book.section)
-    below = book.table(sheet, 6, columns, months)
-    paid = sum(row[_PAID] for row in months)
+    below = book.table(sheet, 6, columns, of.months)
+    paid = sum(row[_PAID] for row in of.months)
     sheet.write_string(below, 0, f"全年实付（大写）Paid: {capital(paid)}", book.plain)
     below += 2
     sheet.write_string(below, 0, "二、年终清算 Clearing", book.section)
-    below = book.table(sheet, below + 1, CLEARING_COLUMNS.split(), clearing)
-    due = sum(row[_DUE] for row in clearing)
+    below = book.table(sheet, below + 1, CLEARING_COLUMNS.split(), of.clearing)
+    due = sum(row[_DUE] for row in of.clearing)
     kind = "应补 Due to the hospital" if due >= 0 else "应退 To be recovered"
     sheet.write_string(below, 0, f"{kind}（大写）: {capital(abs(due))}", book.section)
     _sign(sheet, below + 3, book)
@@ -98,17 +147,12 @@ def _sign(sheet: Any, row: int, book: Workbook) -> None:
     sheet.write_string(row + 2, 6, "医保经办机构（盖章）Insurance office (seal):", book.plain)
 
 
-def _rejected(book: Workbook, name: str, rows: list[Row]) -> None:
-    sheet = book.sheet(name)
-    book.table(sheet, 0, REJECTED_COLUMNS, rows, total=False, filtered=True)
-
-
-def _region(view: View, path: Path) -> None:
+def _region(view: View, pages: HospitalPages, path: Path) -> None:
     overview = region_pages.overview(view)["tables"]
     accounts = region_pages.accounts(view)["tables"]
     drgs = region_pages.drg_list(view)["tables"]
     rejected = region_pages.rejected(view)["tables"]
-    parts = (
+    parts: tuple[tuple[str, dict[str, Any]], ...] = (
         ("医疗机构 Hospitals", overview["hospitals"]),
         ("月度 Months", overview["months"]),
         ("病组 DRGs", drgs["drgs"]),
@@ -117,6 +161,19 @@ def _region(view: View, path: Path) -> None:
         ("预算 Budget", overview["budget"]),
         ("核对 Accounts", accounts["checks"]),
         ("退回 Rejected", rejected["by_hospital"]),
+    )
+    if pages.quality.checked:
+        quality = pages.quality.region()["tables"]
+        parts = (
+            *parts,
+            ("质控规则 Quality rules", quality["quality_rules"]),
+            ("质控排名 Quality ranks", quality["quality_scores"]),
+        )
+    indicators = pages.indicators.region()["tables"]
+    parts = (
+        *parts,
+        ("指标 Indicators", indicators["indicators"]),
+        ("监管信号 Signals", indicators["signals"]),
     )
     with Workbook(path, view) as book:
         for name, part in parts:

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from grouper.errors import OutputError
+from grouper.execution import LocalRunner, Runner
 from grouper.report import region_pages
 from grouper.report.drg_page import DrgPages
 from grouper.report.facts import UNGROUPED, Facts
 from grouper.report.hospital_page import HospitalPages
+from grouper.report.indicator_pages import IndicatorPages
 from grouper.report.load import Run
+from grouper.report.quality_page import QualityPages
 from grouper.report.site import Site
 from grouper.report.view import View
 from grouper.report.words import WORDS
@@ -28,6 +31,8 @@ _NAV: Final = (
     ("drgs", "drgs.html"),
     ("accounts", "accounts.html"),
     ("rejected", "rejected.html"),
+    ("quality", "quality.html"),
+    ("indicators", "indicators.html"),
 )
 
 
@@ -40,12 +45,19 @@ class Written:
     workbooks: int
 
 
-def write_report(run: Run, *, workbooks: bool = True, advance: Advance = lambda _: None) -> Written:
+def write_report(
+    run: Run,
+    *,
+    workbooks: bool = True,
+    runner: Runner | None = None,
+    advance: Advance = lambda _: None,
+) -> Written:
     """Write RUN/report: pages and workbooks; an earlier report is replaced when this one is whole.
 
     Args:
         run: a run that `load_run` has proved.
         workbooks: whether to write the workbooks, too.
+        runner: where the workbooks are written; None is this process.
         advance: told about finished files.
 
     Raises:
@@ -57,13 +69,14 @@ def write_report(run: Run, *, workbooks: bool = True, advance: Advance = lambda 
     try:
         making.mkdir()
         view = View(Facts(run))
-        hospitals = HospitalPages(view)
+        hospitals = HospitalPages(view, QualityPages(view), IndicatorPages(view))
         site = _pages(view, hospitals, making, advance)
         books = 0
         if workbooks:
             from grouper.report.workbooks import write_workbooks
 
-            books = write_workbooks(view, hospitals, making / "workbooks", advance)
+            into = making / "workbooks"
+            books = write_workbooks(view, hospitals, into, runner or LocalRunner(), advance)
         if final.exists():
             shutil.rmtree(final)
         making.replace(final)
@@ -111,21 +124,31 @@ def _pages(view: View, hospitals: HospitalPages, folder: Path, advance: Advance)
             region_pages.drg_list,
             region_pages.accounts,
             region_pages.rejected,
+            lambda _: hospitals.quality.region(),
+            lambda _: hospitals.indicators.region(),
         ),
         strict=True,
     ):
         template = "list" if here in {"hospitals", "drgs"} else here
-        site.page(name, template, made(view), title=WORDS[f"nav.{here}"][0], here=here)
+        page = made(view)
+        given = {"checked": page.get("checked")}
+        title = WORDS[f"nav.{here}"][0]
+        site.page(name, template, page, title=title, here=here, given=given)
         advance(1)
     for sub in ("hospitals", "drgs"):
         (folder / sub).mkdir()
     for i, hospital in enumerate(view.hospitals):
+        page = hospitals.page(i)
         site.page(
             f"hospitals/{hospital.slug}.html",
             "hospital",
-            hospitals.page(i),
+            page,
             title=hospital.name,
             here="hospitals",
+            given={
+                "scored": page["quality"] is not None,
+                "signalled": bool(page["tables"]["signal_cases"]["rows"]),
+            },
         )
         advance(1)
     drgs = DrgPages(view)

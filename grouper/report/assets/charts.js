@@ -203,6 +203,48 @@ const CHARTS = {
     return { traces, layout: { barmode: "stack", bargap: 0, showlegend: true, shapes, annotations, yaxis: { title: { text: t("axis.cases") }, tickformat: "," },
       xaxis: { type: "log", title: { text: t("axis.cost") }, tickformat: ",", dtick: "D2", range: [low - 0.05 - room, high + 0.18 + room] } } };
   },
+  quality_rules() {
+    const at = (name) => columnOf("quality_rules", name);
+    const rows = PAGE.tables.quality_rules.rows.filter((row) => row[at("broken")]).sort((a, b) => a[at("broken")] - b[at("broken")]).slice(-14);
+    const traces = [["reject", LOSS], ["warn", "#dba746"]].map(([severity, color]) => {
+      const mine = rows.filter((row) => row[at("severity")] === severity);
+      return { type: "bar", orientation: "h", name: t("severity." + severity), y: mine.map((row) => shorten(wordOf("rule", row[at("rule")]), innerWidth < 600 ? 16 : 48)), x: mine.map((row) => row[at("broken")]),
+        text: mine.map((row) => show("pct", row[at("error_rate")])), textposition: "outside", cliponaxis: false, textfont: { size: 11, color: SOFT }, marker: { color },
+        hovertemplate: `%{y}<br>%{x:,} (%{text})<extra></extra>` };
+    }).filter((trace) => trace.x.length);
+    return { traces, height: Math.max(140, 70 + 24 * rows.length), layout: { showlegend: true, bargap: 0.3, margin: { l: 8, r: 56, t: 8, b: 8 },
+      yaxis: { type: "category", showgrid: false, categoryorder: "array", categoryarray: rows.map((row) => shorten(wordOf("rule", row[at("rule")]), innerWidth < 600 ? 16 : 48)), tickfont: { size: 12, color: INK } }, xaxis: { tickformat: "," } } };
+  },
+  quality_scores() {
+    const at = (name) => columnOf("quality_scores", name);
+    const rows = PAGE.tables.quality_scores.rows.filter((row) => row[at("hospital")] >= 0);
+    const traces = [3, 2, 1].map((level) => {
+      const mine = rows.filter((row) => row[at("level")] === level);
+      return { type: "scatter", mode: "markers", name: t("level." + level), x: mine.map((row) => row[at("checked")]), y: mine.map((row) => row[at("first_pass_rate")]), customdata: mine.map((row) => row[at("hospital")]),
+        text: mine.map((row) => escaped(hospitalName(row[at("hospital")]))), marker: { color: LEVELS[level], size: 9, opacity: 0.8, line: { color: "#fff", width: 1 } },
+        hovertemplate: `<b>%{text}</b><br>%{x:,} ${t("axis.cases")} · %{y:.2%}<extra></extra>` };
+    }).filter((trace) => trace.x.length);
+    return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { showlegend: true, xaxis: { type: "log", title: { text: t("axis.cases") }, tickformat: ",", dtick: "D2" },
+      yaxis: { title: { text: columnTitle("first_pass_rate") }, tickformat: ".1%" } } };
+  },
+  mean_by_month() {
+    const months = column("by_month", "month").map(monthName), traces = [], layout = { showlegend: true, hovermode: "x unified", xaxis: { type: "category", showgrid: false } };
+    if (columnOf("by_month", "by_mean_cost") >= 0) {
+      traces.push({ type: "scatter", mode: "lines+markers", name: columnTitle("by_mean_cost"), x: months, y: column("by_month", "by_mean_cost").map((v) => v && v / 100), line: { color: "#1f5f8b", width: 2.5 }, marker: { size: 6 }, hovertemplate: "%{y:,.2f}<extra>%{fullData.name}</extra>" });
+      layout.yaxis = { title: { text: columnTitle("by_mean_cost") }, tickformat: "," };
+    }
+    if (columnOf("by_month", "by_mean_los") >= 0) {
+      traces.push({ type: "scatter", mode: "lines+markers", yaxis: "y2", name: columnTitle("by_mean_los"), x: months, y: column("by_month", "by_mean_los"), line: { color: "#c98a2b", width: 2.5, dash: "dot" }, marker: { size: 6 }, hovertemplate: "%{y:.2f}<extra>%{fullData.name}</extra>" });
+      layout.yaxis2 = { title: { text: columnTitle("by_mean_los"), font: { size: 11, color: SOFT }, standoff: 8 }, overlaying: "y", side: "right", showgrid: false, tickformat: ".1f", tickfont: { size: 11, color: SOFT }, automargin: true };
+    }
+    return { traces, layout };
+  },
+  signals() {
+    const at = (name) => columnOf("signals", name);
+    const rows = PAGE.tables.signals.rows.filter((row) => row[at("flagged_hospitals")]).sort((a, b) => a[at("flagged_hospitals")] - b[at("flagged_hospitals")]);
+    return { traces: [{ type: "bar", orientation: "h", y: rows.map((row) => shorten(show("both", row[at("signal")]), innerWidth < 600 ? 16 : 56)), x: rows.map((row) => row[at("flagged_hospitals")]), marker: { color: "#c98a2b" }, hovertemplate: "%{y}<br>%{x}<extra></extra>" }],
+      height: Math.max(120, 60 + 24 * rows.length), layout: { bargap: 0.35, yaxis: { type: "category", showgrid: false, tickfont: { size: 12, color: INK } }, xaxis: { tickformat: "d" } } };
+  },
   drg_hospitals() {
     const at = (name) => columnOf("hospitals", name), rows = PAGE.tables.hospitals.rows;
     const traces = [3, 2, 1].map((level) => {

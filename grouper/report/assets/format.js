@@ -56,6 +56,7 @@ function show(kind, value, unit) {
     case "exact": return String(value).replace(/\B(?=(\d{3})+(?!\d)(?<!\.\d*))/g, ",").replace("-", "−");
     case "bool": return t(value ? "yes" : "no");
     case "level": return t("level." + value) || String(value);
+    case "both": return value[state.lang === "zh" ? 0 : 1];
     case "hospital": return hospitalName(value);
     case "drg": return drgName(value);
     default:
@@ -74,7 +75,7 @@ function pageOf(kind, i) {
 /* What a column sorts and filters by. */
 function plainValue(kind, value) {
   if (kind === "exact") return Number(value);
-  return kind === "hospital" || kind === "drg" || kind.startsWith("word:") || kind === "bool"
+  return kind === "hospital" || kind === "drg" || kind === "both" || kind.startsWith("word:") || kind === "bool"
     ? show(kind, value) : value;
 }
 /* What stands in a CSV file: plain numbers, amounts in yuan; a text never starts a formula. */

@@ -59,6 +59,15 @@ function titles() {
   }
   const runs = document.getElementById("runs");
   if (runs) runs.replaceChildren(...whatIf());
+  const score = document.getElementById("score");
+  if (score && PAGE.quality) {
+    const at = (name) => PAGE.scoreCols.indexOf(name), it = PAGE.quality;
+    const told = ["quality_rank", "checked", "first_pass_rate", "upload_rate", "warned"].filter((name) => it[at(name)] !== null)
+      .map((name) => `${columnTitle(name)} ${show(COLUMNS[name][0], it[at(name)])}${name === "quality_rank" ? ` / ${PAGE.ranked}` : ""}`);
+    score.textContent = told.join(" · ");
+  }
+  const findings = document.getElementById("findings-cut");
+  if (findings) findings.hidden = !PAGE.findingsCut;
   const cut = document.getElementById("cut");
   if (cut) cut.hidden = !PAGE.cut;
 }
@@ -70,6 +79,14 @@ function peerRows() {
     const kind = COLUMNS[name][0], it = PAGE.peers[name];
     return [name, show(kind, it.here), show(kind, it.median), show(kind, it.region), it.rank === null ? "—" : `${it.rank} / ${it.of}`];
   });
+}
+
+/* A long page begins with what is on it. */
+function contents() {
+  const heads = [...document.querySelectorAll("main h2")], before = document.getElementById("kpis");
+  if (heads.length < 5 || !before) return;
+  heads.forEach((head, i) => { head.id = `part-${i + 1}`; });
+  before.before(el("nav", { class: "contents" }, ...heads.map((head) => el("a", { href: `#${head.id}`, "data-t": head.dataset.t }, head.textContent))));
 }
 
 function jump() {
@@ -111,6 +128,7 @@ function jump() {
 }
 
 function start() {
+  contents();
   words();
   titles();
   kpis();

@@ -72,7 +72,7 @@ class DataTable {
   headRow() {
     return el("tr", {}, ...this.cols.map((name, i) => {
       const order = this.sort && this.sort.column === i ? (this.sort.down ? "descending" : "ascending") : "none";
-      return el("th", { scope: "col", class: isNumber(this.kinds[i]) ? "num" : "", "aria-sort": order },
+      return el("th", { scope: "col", class: isNumber(this.kinds[i]) || this.kinds[i] === "shown" ? "num" : "", "aria-sort": order },
         el("button", { type: "button", onclick: () => this.sortBy(i) }, columnTitle(name)));
     }));
   }
@@ -147,7 +147,7 @@ class DataTable {
       if (SIGNED.has(this.cols[i]) && text.startsWith("−")) classes.push("minus");
       if (value === null || value === undefined) classes.push("nothing");
       if (this.cols[i] === "holds") classes.push(value ? "good" : "bad");
-      if (this.cols[i] === "inversion" && value) classes.push("warn");
+      if (WARNS.has(this.cols[i]) && value) classes.push("warn");
       return el("td", { class: classes.join(" ") }, page ? el("a", { href: page }, text) : text);
     }));
   }
@@ -158,6 +158,7 @@ class DataTable {
     this.foot.append(el("tr", {}, ...this.cols.map((name, i) => {
       if (i === 0) return el("td", {}, t("total"));
       if (!COLUMNS[name][3]) return el("td");
+      if (this.rows.every((row) => row[i] === null || row[i] === undefined)) return el("td");
       const sum = this.rows.reduce((whole, row) => whole + (row[i] || 0), 0);
       const text = show(this.kinds[i], sum);
       return el("td", { class: SIGNED.has(name) && text.startsWith("−") ? "num minus" : "num" }, text);
@@ -177,6 +178,7 @@ class DataTable {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 }
+const WARNS = new Set(["inversion", "above_peers"]);
 const SIGNED = new Set(["gain", "relative", "case_gain", "due", "due_m", "amount", "residual", "paid", "paid_m", "prepaid", "deposit",
   "d_points", "d_value", "d_paid", "d_due", "d_rate", "d_money", "effect",
   "by_difference"]);
