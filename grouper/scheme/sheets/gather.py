@@ -232,7 +232,10 @@ class _Reader:
 
     def adrg(self) -> None:
         text = self.cell("adrg")
-        if text:
+        if plain(text).upper().startswith("MDC") and mdc_letter(text):
+            # Lists of an MDC beside its diagnoses, such as the procedures of MDCA.
+            self.group, self.listed = self.own(self.into.mdcs, mdc_letter(text)), None
+        elif text:
             first, _, behind = text.partition(" ")
             code = group_code(first if group_code(first) else text)
             if len(code) != 3:
@@ -246,10 +249,10 @@ class _Reader:
         if self.group is None:
             self.empty("the row stands under no ADRG")
             return
-        letter = mdc_letter(self.cell("mdc") or self.group.code[0])
-        if letter and self.name("mdc_name"):
+        letter = mdc_letter(self.cell("mdc")) or self.group.code[0]
+        if self.name("mdc_name"):
             self.named(self.own(self.into.mdcs, letter), self.name("mdc_name"))
-        if letter and letter != self.group.code[0]:
+        if letter != self.group.code[0]:
             self.note("mdc", f"{self.group.code} stands under MDC{letter}; its letter holds")
         self.condition()
         for named, at in self.table.lists:
@@ -301,7 +304,7 @@ class _Reader:
     def drg(self) -> None:
         text = self.cell("drg")
         code = group_code(text.split()[0]) if text else ""
-        if not 3 <= len(code) <= 5 or (len(code) == 3 and code[1:] != "QY"):
+        if not 3 <= len(code) <= 5:
             if plain(text) != "0000":
                 told = f"{text[:_CODES_AT_MOST]!r} is no DRG such as BB11" if text else ""
                 self.empty(told or "the DRG is missing")

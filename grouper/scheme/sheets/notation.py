@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from grouper.scheme import rules
@@ -54,6 +53,7 @@ _WAYS: Mapping[str, tuple[int, ...]] = {
 _NUMBERS = ("age", "days", "weight", "los", "icu_hours", "number_of")
 _COLUMN = {"days": "age_days"}
 _DAY_UNITS = ("天", "日", "day", "days")
+_YEAR_UNITS = ("岁", "周岁", "year", "years")
 _GRAMS = {"kg": 1000, "公斤": 1000, "千克": 1000}
 
 
@@ -187,6 +187,7 @@ class _Parser:
             "owner": self.listed,
             "rest": self.leftover,
             "number": self.bounded,
+            "comparison": self.unnamed,
             "discharge": self.discharge,
             "way": self.discharge,
             "sex": self.sex,
@@ -242,6 +243,9 @@ class _Parser:
         name = self.next()
         if self.token.kind == "number":
             low, low_unit = self.value()
+            upto = self.accept("upto")
+            if upto is not None:
+                return _compare(name, _upto(upto), low, low_unit)
             if not self.accept("range"):
                 raise self.fail("a comparison, or a range such as 1500-2499")
             high, unit = self.value()
@@ -256,6 +260,9 @@ class _Parser:
     def bounded(self) -> Rule:
         """`29天 ≤ 年龄 < 1岁`."""
         value, unit = self.value()
+        upto = self.accept("upto")
+        if upto is not None:
+            return self.of_age(_upto(upto), value, unit)
         word = self.accept("comparison")
         if word is None or self.token.kind not in _NUMBERS:
             raise self.fail("a bound such as 29天 ≤ 年龄")
@@ -265,6 +272,15 @@ class _Parser:
         if self.token.kind != "comparison":
             return low
         return And((low, _compare(name, *self.bound())))
+
+    def unnamed(self) -> Rule:
+        """`< 17岁`: the unit says that it is an age."""
+        return self.of_age(*self.bound())
+
+    def of_age(self, comparison: Comparison, value: int, unit: str) -> Rule:
+        if unit not in (*_DAY_UNITS, *_YEAR_UNITS):
+            raise NotationError(f"{value}{unit} of what? write 年龄, 体重, 住院天数 or the like")
+        return _compare(Token("age", "", 0), comparison, value, unit)
 
     def discharge(self) -> Rule:
         values: list[int] = []
@@ -324,6 +340,11 @@ _SIMPLE: Mapping[str, Rule] = {
 }
 
 
+def _upto(word: Token) -> Comparison:
+    """`6岁及以下` includes the six; 以下 alone is read in both ways and therefore not at all."""
+    return "<=" if "下" in word.text else ">="
+
+
 def _compare(name: Token, comparison: Comparison, value: int, unit: str) -> Compare:
     column = name.text if name.kind == "number_of" else _COLUMN.get(name.kind, name.kind)
     if column == "age" and unit in _DAY_UNITS:
@@ -340,34 +361,3 @@ def joined(kind: type[And] | type[Or], terms: list[Rule] | list[InSet]) -> Rule:
     if not unique:
         return TRUE
     return unique[0] if len(unique) == 1 else kind(tuple(unique))
-
-
-@dataclass(frozen=True)
-class Bare:
-    """The meaning of conditions that name no list: those of DRGs.
-
-    Attributes:
-        left_over: what 不伴 means.
-        within: the group, for messages.
-        lists: the sets of its ADRG, where it has any.
-    """
-
-    left_over: Rule
-    within: str
-    lists: Meaning | None = None
-
-    def listed(self, wanted: List, owner: str, together: bool) -> list[InSet]:
-        """The lists of the ADRG."""
-        if self.lists is None:
-            raise NotationError(f"{self.within} has no list of codes")
-        return self.lists.listed(wanted, owner, together)
-
-    def family(self) -> str:
-        """The family of the ADRG's MDC."""
-        if self.lists is None:
-            raise NotationError(f"{self.within} has no body sites")
-        return self.lists.family()
-
-    def rest(self) -> Rule:
-        """What the other subgroups leave over."""
-        return self.left_over

@@ -23,6 +23,8 @@ SUFFIXES: Mapping[str, str] = {
 _QUALIFIER = re.compile(
     r"[，,、；;（(]\s*((?:不?伴|年龄|死亡|转院|with|age|died).*)$", re.IGNORECASE
 )
+_AGE_END = re.compile(r"((?:年龄)?\s*[<>≤≥＜＞]=?\s*[0-9]+\s*(?:周?岁|天).*)$")
+_ABOVE = re.compile(r"([0-9]+)岁以上")
 _EDGES = " ，,、；;：:（）()"
 _ANY_CC = Or((Severity("mcc"), Severity("cc")))
 _RANKS: Mapping[Rule, int] = {
@@ -51,10 +53,11 @@ class Alternative:
 
 @dataclass(frozen=True)
 class _Within:
-    """The meaning of a DRG's words: lists of its ADRG, and what 不伴 leaves over."""
+    """The meaning of a DRG's words: lists of its ADRG, what 不伴 leaves over, names beside it."""
 
     lists: Meaning
     left_over: Rule
+    names: str = ""
 
     def listed(self, wanted: List, owner: str, together: bool) -> list[InSet]:
         return self.lists.listed(wanted, owner, together)
@@ -76,7 +79,7 @@ def alternatives(
     """The DRGs of an ADRG in the order in which they are tried."""
 
     def read(left_over: Rule) -> list[Alternative]:
-        meaning = _Within(lists, left_over)
+        meaning = _Within(lists, left_over, " ".join(drg.name for drg in drgs))
         return [_read(adrg, drg, meaning, suffixes, attributes) for drg in drgs]
 
     found = read(_left_over(a.rule for a in read(TRUE) if a.rule is not None))
@@ -94,7 +97,7 @@ def _left_over(rules: Iterable[Rule]) -> Rule:
 def _read(
     adrg: Group,
     drg: Subgroup,
-    meaning: Meaning,
+    meaning: _Within,
     suffixes: Mapping[str, str],
     attributes: Mapping[str, str],
 ) -> Alternative:
@@ -104,13 +107,14 @@ def _read(
         except NotationError as error:
             return Alternative(drg, None, f"the condition of {drg.code} cannot be read: {error}")
     fault = ""
-    qualifier = _qualifier(adrg, drg)
+    qualifier = _qualifier(adrg, drg, meaning.names)
     if qualifier:
         try:
             return Alternative(drg, parse_notation(qualifier, meaning, attributes))
         except NotationError as error:
             fault = f"{qualifier!r} in the name of {drg.code} is not in its rule: {error}"
-    default = suffixes.get(drg.code[-1])
+    # What an ADRG does not divide is spelled like the ADRG.
+    default = "" if drg.code == adrg.code else suffixes.get(drg.code[-1])
     if default is None:
         told = f"what the last character of {drg.code} means is not said"
         hint = "write its condition, or give [suffix] in a map"
@@ -119,12 +123,20 @@ def _read(
     return Alternative(drg, rule, fault)
 
 
-def _qualifier(adrg: Group, drg: Subgroup) -> str:
+def _qualifier(adrg: Group, drg: Subgroup, names: str) -> str:
     """What a DRG's name says beyond that of its ADRG, which may hold an age of its own."""
-    if adrg.name and drg.name.startswith(adrg.name):
-        return drg.name[len(adrg.name) :].strip(_EDGES)
-    found = _QUALIFIER.search(drg.name)
-    return found.group(1).strip(_EDGES) if found else ""
+    own = adrg.name and drg.name.startswith(adrg.name)
+    rest = drg.name[len(adrg.name) :] if own else drg.name
+    found = _QUALIFIER.search(rest) or _AGE_END.search(rest)
+    if found is not None:
+        rest = found.group(1)
+    elif not own:
+        return ""
+    # 6岁以上 beside 6岁及以下 is what is left of it; alone it may or may not include the six.
+    above = _ABOVE.search(rest)
+    if above is not None and f"{above.group(1)}岁及以下" in names:
+        rest = rest.replace(above.group(), f"年龄>{above.group(1)}岁")
+    return rest.strip(_EDGES)
 
 
 def _ordered(found: list[Alternative]) -> list[Alternative]:
