@@ -144,6 +144,9 @@ class People:
 
     def hospital_means(self) -> dict[tuple[int, int], Fraction]:
         """Mean cost in fen by group and hospital, blended over the years."""
+        if len(self.hospitals) == 1:
+            (book,) = self.hospitals.values()
+            return {key: Fraction(total, count) for key, (count, total) in book.items() if total}
         blend = self.context.policy.population.blend or (Fraction(1),) * HISTORY_YEARS
         weights = blend[-len(self.hospitals) :] if self.hospitals else ()
         sums: dict[tuple[int, int], Fraction] = {}

@@ -13,6 +13,8 @@ from grouper.settlement.policy import High, Policy, Weights
 from grouper.settlement.region import LEVELS
 from grouper.settlement.statistics import Group, Population
 
+_NOTHING = Fraction(0)
+
 
 class PublishedWeight(Protocol):
     """What a scheme publishes about a DRG (weights.csv)."""
@@ -303,14 +305,23 @@ def hospital_coefficients(
     part = policy.coefficient.level_part if policy.coefficient.kind == "blend" else Fraction(0)
     table = []
     for kind, drg in enumerate(benchmarks.drgs):
-        row = []
-        for hospital, level in enumerate(levels):
-            at = drg.levels[level - 1]
-            mean, region = means.get((kind, hospital)), drg.region_mean
-            if not drg.stable or drg.basic or mean is None or region is None:
-                row.append(at.coefficient)
-                continue
-            own = Fraction(at.coefficient, SCALE) if at.mean is None else at.mean / region
-            row.append(p8(part * own + (1 - part) * mean / region))
+        row = [drg.levels[level - 1].coefficient for level in levels]
+        region = drg.region_mean
+        if drg.stable and not drg.basic and region is not None:
+            # k = a + b × mean; plain integers, as there are half a million of them.
+            b = (1 - part) / region
+            by_level = [part * _own(level, region) if part else _NOTHING for level in drg.levels]
+            for hospital, level in enumerate(levels):
+                mean = means.get((kind, hospital))
+                if mean is not None:
+                    a = by_level[level - 1]
+                    below = b.denominator * mean.denominator
+                    above = a.numerator * below + b.numerator * mean.numerator * a.denominator
+                    row[hospital] = half_up(above * SCALE, below * a.denominator)
         table.append(row)
     return [*table, [SCALE] * len(levels), [SCALE] * len(levels)]
+
+
+def _own(level: LevelBenchmark, region: Fraction) -> Fraction:
+    """The coefficient of a level before it is rounded; as it is where the level has no mean."""
+    return Fraction(level.coefficient, SCALE) if level.mean is None else level.mean / region
