@@ -6,7 +6,6 @@ standard input ends, the server is gone, and so is this process.
 
 import json
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -16,14 +15,15 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, TextIO
 
-from cluster.storage import bring, is_address, publish
 from cluster.tracing import TracedRunner, Tracing
 from grouper.cases import open_cases
-from grouper.errors import GrouperError
+from grouper.errors import GrouperError, RunError
 from grouper.execution import open_runner
 from grouper.run import rerun
+from grouper.run.work import locked
 from grouper.scheme import load_scheme
 from grouper.settlement.policyfile import load_policy
+from grouper.stores import between
 
 _REPORT_SECONDS = 0.2
 _GRACE_SECONDS = 15.0
@@ -110,32 +110,41 @@ def _run(order: dict[str, Any], out: TextIO) -> None:
 
 def _settle(order: dict[str, Any], out: TextIO, tracing: Tracing) -> None:
     work, encoding = Path(order["work"]), order["encoding"]
-    region, out_folder = Path(order["region"]), Path(order["out"])
-    if is_address(order["region"]):
-        region = work / "region"
-        bring(order["region"], region)
-    if is_address(order["out"]):
-        out_folder = work / "run"
     scheme = load_scheme(order["scheme"])
     policy = load_policy(order["policy"])
-    source = open_cases(region / "cases", wanted=(), encoding=encoding)
-    rows = [part.rows for part in source.parts]
-    reporter = Reporter(out, [] if min(rows, default=-1) < 0 else rows)
-    runner = open_runner(order["workers"], order["ray"])
-    if tracing.on:
-        runner = TracedRunner(runner, tracing)
-    try:
-        rerun(
-            *(region, scheme, policy, out_folder, runner),
-            encoding=encoding,
-            progress=reporter.progress,
-        )
-        if is_address(order["out"]):
-            publish(out_folder, order["out"])
-    finally:
-        runner.close()
-    shutil.rmtree(work, ignore_errors=True)
+    with between(order["region"], order["out"], work) as (region, out_folder):
+        source = open_cases(region / "cases", wanted=(), encoding=encoding)
+        rows = [part.rows for part in source.parts]
+        reporter = Reporter(out, [] if min(rows, default=-1) < 0 else rows)
+        _wait_for_folder(out_folder)
+        runner = open_runner(order["workers"], order["ray"])
+        if tracing.on:
+            runner = TracedRunner(runner, tracing)
+        try:
+            rerun(
+                *(region, scheme, policy, out_folder, runner),
+                encoding=encoding,
+                progress=reporter.progress,
+            )
+        finally:
+            runner.close()
     reporter.say("succeeded")
+
+
+def _wait_for_folder(run: Path) -> None:
+    """Waits where the process of a server that was killed has not ended yet.
+
+    Where it does not end, the run says itself that somebody else works in its folder.
+    """
+    end = time.monotonic() + _GRACE_SECONDS + 5
+    while time.monotonic() < end:
+        try:
+            with locked(run):
+                return
+        except FileNotFoundError:
+            return  # nobody has begun there
+        except RunError:
+            time.sleep(0.2)
 
 
 def _exit(number: int, frame: object) -> None:

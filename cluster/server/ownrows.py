@@ -1,7 +1,6 @@
 """What a hospital sees of a run: its own rows, found by its own cases, and nobody else's."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,13 +8,14 @@ import pyarrow.parquet as pq
 
 from cluster import codec
 from cluster.errors import ForbiddenError, StateError
-from cluster.storage import is_address
-from grouper.cases import COLUMNS, open_cases, read_part
-from grouper.cases.names import column_names
 
 _BY_HOSPITAL = frozenset(("clearing", "hospital_months"))
 _BY_CASE = frozenset(("grouped", "points"))
 _ROWS = 16_384
+_WHOSE = ("case_id", "hospital_id")
+
+BESIDE = "cases"
+"""The table of a run that says whose a case is, row by row as the other tables of cases."""
 
 
 def must_be_own(table: str) -> None:
@@ -28,70 +28,43 @@ def must_be_own(table: str) -> None:
 
 
 def own_pieces(
-    files: list[pa.NativeFile], table: str, hospital: str, region: str, encoding: str
+    files: list[pa.NativeFile], beside: list[pa.NativeFile], table: str, hospital: str
 ) -> Iterator[bytes]:
     """The hospital's rows of a table as Arrow IPC streams, at least one, in the table's order.
 
-    The tables of cases do not say whose a case is; the region folder does. It is read beside them,
-    and where it no longer holds the same cases in the same order, nothing is given out.
+    Args:
+        files: of the table, in order.
+        beside: the files of `BESIDE`, part by part as those of a table of cases.
+        table: its name.
+        hospital: its id.
 
     Raises:
-        StateError: the region was changed after the run.
-        CaseTableError: the region cannot be read.
+        StateError: the run folder does not hold the same cases in both tables.
     """
     if table in _BY_HOSPITAL:
         for path in files:
             whole = pq.read_table(path)
             yield from codec.messages(whole.filter(pc.equal(whole["hospital_id"], hospital)))
         return
-    if is_address(region):
-        raise StateError(
-            "the cases of this run lie in an object store, where nobody looks up whose they are",
-            hint="read clearing or hospital_months, or ask the bureau",
-        )
-    rows = _cases(Path(region), encoding)
-    held = pa.table(
-        {"case_id": pa.array([], pa.string()), "hospital_id": pa.array([], pa.string())}
-    )
-    for path in files:
-        with pq.ParquetFile(path) as file:
+    if len(files) != len(beside):
+        raise _altered()
+    for mine, theirs in zip(files, beside, strict=True):
+        with pq.ParquetFile(mine) as file, pq.ParquetFile(theirs) as whose:
+            if file.metadata.num_rows != whose.metadata.num_rows:
+                raise _altered()
             yield codec.encode(pa.Table.from_batches([], file.schema_arrow))
+            owners = whose.iter_batches(_ROWS, columns=list(_WHOSE), use_threads=False)
             for batch in file.iter_batches(_ROWS, use_threads=False):
-                while held.num_rows < batch.num_rows:
-                    following = next(rows, None)
-                    if following is None:
-                        raise _changed()
-                    held = pa.concat_tables([held, following])
-                beside, held = held.slice(0, batch.num_rows), held.slice(batch.num_rows)
-                ids = batch.column("case_id").cast(pa.string())
-                if not beside["case_id"].combine_chunks().equals(ids):
-                    raise _changed()
-                own = batch.filter(pc.equal(beside["hospital_id"].combine_chunks(), hospital))
+                owner = next(owners)
+                if not owner.column("case_id").equals(batch.column("case_id")):
+                    raise _altered()
+                own = batch.filter(pc.equal(owner.column("hospital_id"), hospital))
                 if own.num_rows:
                     yield from codec.messages(own)
-    if held.num_rows or next(rows, None) is not None:
-        raise _changed()
 
 
-def _cases(region: Path, encoding: str) -> Iterator[pa.Table]:
-    """`case_id` and `hospital_id` of every case of the region, in the order of the input."""
-    wanted = (COLUMNS["case_id"], COLUMNS["hospital_id"])
-    source = open_cases(
-        region / "cases",
-        wanted=wanted,
-        required=("case_id", "hospital_id"),
-        encoding=encoding,
-        names=column_names(region),
-    )
-    for part in source.parts:
-        for batch in read_part(source, part):
-            yield pa.table(
-                {name: batch.column(name).cast(pa.string()) for name in ("case_id", "hospital_id")}
-            )
-
-
-def _changed() -> StateError:
+def _altered() -> StateError:
     return StateError(
-        "the region's cases were changed after this run, so that whose they are is not certain",
+        "the run folder was altered, so that whose its cases are is not certain",
         hint="ask the bureau to run again",
     )

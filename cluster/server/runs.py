@@ -18,12 +18,12 @@ from cluster.drg.v1 import run_service_pb2 as messages
 from cluster.drg.v1 import run_service_pb2_grpc as service
 from cluster.errors import NotFoundError, NotReadyError, RequestError, StateError, Violation
 from cluster.server.grouping import SchemeShelf
-from cluster.server.ownrows import must_be_own, own_pieces
+from cluster.server.ownrows import BESIDE, must_be_own, own_pieces
 from cluster.server.principals import CALLER, Role
 from cluster.server.register import Record, Register, Spec, State
 from cluster.server.supervisor import Supervisor
-from cluster.storage import MANIFEST, is_address, may_use, opened
 from cluster.tracing import current_parent
+from grouper.stores import MANIFEST, is_address, may_use, opened
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TABLE = re.compile(r"[a-z][a-z_]{0,63}")
@@ -129,8 +129,10 @@ class RunService(service.RunServiceServicer):
         if not files:
             raise NotFoundError(f"the run has no table {request.table!r}")
         if caller.role is Role.HOSPITAL:
-            region, encoding = record.spec.region, record.spec.encoding
-            pieces = own_pieces(files, request.table, caller.hospital, region, encoding)
+            beside = await loop.run_in_executor(
+                self._executor, _table_files, record.spec.out, BESIDE
+            )
+            pieces = own_pieces(files, beside, request.table, caller.hospital)
         else:
             pieces = _pieces(files)
         while (data := await loop.run_in_executor(self._executor, next, pieces, None)) is not None:

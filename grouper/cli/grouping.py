@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,10 +28,10 @@ def register(app: typer.Typer) -> None:
 def group(
     scheme: SchemeOption,
     cases: Annotated[
-        Path, typer.Option("--cases", metavar="FILE_OR_DIR", help="Parquet, CSV or Arrow IPC.")
+        str, typer.Option("--cases", metavar="FILE_OR_DIR", help="Parquet, CSV or Arrow IPC.")
     ],
     out: Annotated[
-        Path,
+        str,
         typer.Option("--out", metavar="FILE_OR_DIR", help="X.parquet, or a folder of parts."),
     ],
     workers: WorkersOption = 1,
@@ -45,18 +44,20 @@ def group(
     from grouper.cases import open_cases
     from grouper.grouping import columns_for, required_for
     from grouper.scheme import load_scheme
+    from grouper.stores import copied, written
 
     loaded = load_scheme(scheme, edition=edition)
-    source = open_cases(
-        cases,
-        wanted=columns_for(loaded),
-        required=required_for(loaded),
-        encoding=check_encoding(encoding),
-    )
-    for name in source.absent:
-        note(f"no column {name}: it counts as null")
-    with running(workers, ray) as runner, progress_bar("grouping", source.rows) as advance:
-        counts = group_files(source, loaded, out, runner, advance)
+    with copied(cases) as given, written(out) as target:
+        source = open_cases(
+            given,
+            wanted=columns_for(loaded),
+            required=required_for(loaded),
+            encoding=check_encoding(encoding),
+        )
+        for name in source.absent:
+            note(f"no column {name}: it counts as null")
+        with running(workers, ray) as runner, progress_bar("grouping", source.rows) as advance:
+            counts = group_files(source, loaded, target, runner, advance)
     total = sum(counts[s] for s in ("grouped", "ambiguous", "ungrouped", "invalid"))
     typer.echo(
         f"{total:,} cases: {counts['grouped']:,} grouped, {counts['ambiguous']:,} ambiguous,"

@@ -26,11 +26,6 @@ RunPlace = Annotated[
 ]
 
 
-RunPlace = Annotated[
-    str, typer.Argument(metavar="RUN", help="A finished run folder, or its s3:// address.")
-]
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (report, compare, sweep, sql):

@@ -38,12 +38,16 @@ def register(app: typer.Typer) -> None:
 
 
 def rerun(
-    region: Annotated[Path, typer.Argument(metavar="REGION", help="The region folder.")],
+    region: Annotated[
+        str, typer.Argument(metavar="REGION", help="The region folder, or its s3:// address.")
+    ],
     scheme: SchemeOption,
     policy: Annotated[
         str, typer.Option("--policy", metavar="POLICY", help="A policy file or a built-in name.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder.")],
+    out: Annotated[
+        str, typer.Option("--out", metavar="RUN", help="The run folder, or its s3:// address.")
+    ],
     workers: WorkersOption = 1,
     ray: RayOption = None,
     encoding: EncodingOption = "utf-8",
@@ -58,14 +62,19 @@ def rerun(
     from grouper.run import rerun as settle
     from grouper.scheme import load_scheme
     from grouper.settlement.policyfile import load_policy
+    from grouper.stores import places
 
     rules, loaded = load_policy(policy), load_scheme(scheme)
-    with running(workers, ray) as runner, _stages() as progress:
+    with (
+        places(region, out) as (here, there),
+        running(workers, ray) as runner,
+        _stages() as progress,
+    ):
         summary = settle(
-            region,
+            here,
             loaded,
             rules,
-            out,
+            there,
             runner,
             encoding=check_encoding(encoding),
             progress=progress,
@@ -74,14 +83,14 @@ def rerun(
     for warning in summary.manifest.warnings[:_SHOWN]:
         note(warning)
     if len(summary.manifest.warnings) > _SHOWN:
-        note(f"{len(summary.manifest.warnings) - _SHOWN} more in {out / 'manifest.json'}")
-    typer.echo(_told(summary))
+        note(f"{len(summary.manifest.warnings) - _SHOWN} more in {out}/manifest.json")
+    typer.echo(_told(summary, out))
 
 
 _SHOWN = 20
 
 
-def _told(summary: RunSummary) -> str:
+def _told(summary: RunSummary, out: str) -> str:
     stages = {stage["stage"]: stage["counts"] for stage in summary.manifest.stages}
     routes = ", ".join(
         f"{stages['grouped'][name]:,} {name.removeprefix('route ')}"
@@ -92,7 +101,7 @@ def _told(summary: RunSummary) -> str:
     return (
         f"{summary.manifest.year}: {stages['survey']['cases']:,} cases: {routes}\n"
         f"{len(summary.manifest.checks)} equations hold\n"
-        f"{done[summary.state]}: {summary.folder} (run {summary.manifest.run})"
+        f"{done[summary.state]}: {out} (run {summary.manifest.run})"
     )
 
 

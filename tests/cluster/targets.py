@@ -150,7 +150,7 @@ REGION = {
     "hospitals.csv": b"hospital_id,name,level\nH1,First,3\nH2,Second,1\n",
     "budget.csv": b"pool,line,effective_month,amount\nemployee,fund_total,2024-01,9000000.00\n",
     "month_shares.csv": b"pool,month,amount\nemployee,2023-01,100.00\n",
-    "reviews.csv": b"case_id,kind,unreasonable_cost,approved,decision_month\n1,special,1.00,true,\n",
+    "reviews.csv": b"case_id,kind,unreasonable_cost,approved\n1,special,1.00,true\n",
     "deductions.csv": b"hospital_id,month,pool,money,points,reason\nH1,2024-01,employee,1.00,,x\n",
     "payments.csv": b"hospital_id,pool,month,amount,kind\nH1,employee,2024-01,5.00,monthly\n",
     "rates.csv": b"table,drg,class,value\nprices,FM11,3,1.5\n",

@@ -1,0 +1,357 @@
+"""Regions, runs and cases in object stores (S3 and whatever else pyarrow opens by its address).
+
+Work is done in folders: what is read is brought in beforehand, what was written is published
+afterwards. A file is uploaded under its final name, and is there whole or not at all; it
+is recorded when it is there, and the manifest comes last, so that a run with a manifest is
+complete. An interrupted transfer goes on behind the last recorded file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+from filelock import FileLock, Timeout
+from pyarrow import fs
+
+from grouper.cachedir import cache_root
+from grouper.errors import OutputError, RegionError, RunError
+from grouper.parts import file_digest, unwritable
+
+MANIFEST = "manifest.json"
+_RECORD = "transferred.jsonl"
+_WORK = ".work"
+_CHUNK = 4 << 20
+
+
+def is_address(place: str) -> bool:
+    """Whether a place lies in an object store."""
+    return "://" in place
+
+
+def may_use(address: str, prefixes: tuple[str, ...]) -> bool:
+    """Whether an address lies below one of the prefixes, whatever its segments pretend."""
+    segments = address.partition("://")[2].split("/")
+    plain = not {"", ".", ".."} & set(segments) and not set("?#%\\\0") & set(address)
+    return plain and any(address.startswith(f"{prefix}/") for prefix in prefixes)
+
+
+def opened(place: str | Path) -> tuple[fs.FileSystem, str]:
+    """The file system of a folder or address, and the path in it.
+
+    Raises:
+        RegionError: no such kind of store, or it does not answer.
+    """
+    if not is_address(str(place)):
+        return fs.LocalFileSystem(), str(place)
+    try:
+        kind, _, path = str(place).partition("://")
+        if kind == "s3":
+            return _s3(path), path.rstrip("/")
+        found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(str(place))
+    except (OSError, pa.ArrowException) as error:
+        raise RegionError(
+            f"cannot open {place}: {_first_line(error)}",
+            hint="credentials come from the environment: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL …",
+        ) from error
+    return found
+
+
+def _s3(path: str) -> fs.FileSystem:
+    """The S3 store that the environment leads to."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    # Files up to some megabytes are one PUT; larger ones appear when their last piece is there.
+    options: dict[str, object] = {"allow_delayed_open": True}
+    if endpoint:
+        scheme, _, host = endpoint.partition("://")
+        options |= {"scheme": scheme, "endpoint_override": host.rstrip("/")}
+    elif not region:
+        region = fs.resolve_s3_region(path.partition("/")[0])
+    return fs.S3FileSystem(region=region, **options)
+
+
+def files_below(place: str | Path) -> list[fs.FileInfo]:
+    """The files of a folder or address, by name.
+
+    Raises:
+        RegionError: the store does not answer, or nothing is there.
+    """
+    system, path = opened(place)
+    try:
+        found = system.get_file_info(fs.FileSelector(path, recursive=True))
+    except OSError as error:
+        raise RegionError(
+            f"cannot list {place}: {_first_line(error)}", hint="see its name and your rights"
+        ) from error
+    return sorted((one for one in found if one.is_file), key=lambda one: one.path)
+
+
+@contextmanager
+def between(region: str, out: str, work: Path) -> Iterator[tuple[Path, Path]]:
+    """The folders of a run from place to place; where it ends well, the run is published.
+
+    A run that is complete in the store is brought back, so that it is verified and never mixed
+    with another. What was transferred and computed stays in `work` until the end, so that the same
+    run goes on from there.
+
+    Args:
+        region: folder or address of the region.
+        out: folder or address of the run.
+        work: folder for what is under way.
+
+    Raises:
+        RegionError: the store does not answer, or holds no region there.
+        OutputError: the store does not take the run.
+    """
+    here, there, complete = Path(region), Path(out), False
+    if is_address(region):
+        here = work / "region"
+        bring(region, here)
+    if is_address(out):
+        there = work / "run"
+        system, base = opened(out)
+        complete = _size(system, f"{base}/{MANIFEST}") >= 0
+        if complete:
+            bring(out, there)
+    yield here, there
+    if is_address(out) and not complete:
+        publish(there, out)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def places(region: str, out: str) -> Iterator[tuple[Path, Path]]:
+    """`between`, worked in the cache folder; one process at a time for the same two places.
+
+    Raises:
+        RunError: another process works from and to the same places.
+        RegionError, OutputError: as `between`.
+    """
+    if not is_address(region) and not is_address(out):
+        yield Path(region), Path(out)
+        return
+    name = hashlib.sha256(f"{region}\0{out}".encode()).hexdigest()[:16]
+    root = _transfer_root()
+    try:
+        lock = FileLock(root / f"{name}.lock", timeout=0).acquire()
+    except Timeout:
+        raise RunError(
+            f"another process works from {region} to {out}", hint="wait until it has ended"
+        ) from None
+    with lock, between(region, out, root / name) as folders:
+        yield folders
+
+
+def _transfer_root() -> Path:
+    root = cache_root() / "transfers"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o700)  # copies of cases lie there
+    except OSError as error:
+        raise unwritable(root, error) from error
+    return root
+
+
+@contextmanager
+def copied(place: str) -> Iterator[Path]:
+    """A file or folder to read: itself, or a copy of what an object store holds there.
+
+    Raises:
+        RegionError: the store does not answer, or holds nothing there.
+    """
+    if not is_address(place):
+        yield Path(place)
+        return
+    system, path = opened(place)
+    with tempfile.TemporaryDirectory(dir=_transfer_root()) as work:
+        target = Path(work) / PurePosixPath(path).name
+        try:
+            single = bool(system.get_file_info(path).is_file)
+        except OSError as error:
+            raise RegionError(f"cannot look at {place}: {_first_line(error)}") from error
+        if single:
+            _fetch(system, path, target)
+        else:
+            bring(place, target)
+        yield target
+
+
+@contextmanager
+def written(place: str) -> Iterator[Path]:
+    """A file or folder to write: itself, or one whose files are then put into an object store.
+
+    What stood in the store below the same name and was not written again is deleted at the end.
+
+    Raises:
+        OutputError: the store refuses, or holds other things there than parts.
+    """
+    if not is_address(place):
+        yield Path(place)
+        return
+    system, base = opened(place)
+    with tempfile.TemporaryDirectory(dir=_transfer_root()) as work:
+        target = Path(work) / PurePosixPath(base).name
+        try:
+            before = system.get_file_info(
+                fs.FileSelector(base, recursive=True, allow_not_found=True)
+            )
+            old = {file.path for file in before if file.is_file}
+            foreign = [p for p in old if not PurePosixPath(p).match("part-[0-9]*.parquet")]
+            if foreign:
+                raise OutputError(f"{place} holds other things ({foreign[0]})", hint="name another")
+            yield target
+            new = put(target, place)
+            for path in sorted(old - new):
+                system.delete_file(path)
+        except OSError as error:
+            raise _refused(place, error) from error
+
+
+def put(target: Path, place: str) -> set[str]:
+    """Put a file, or the files of a folder, into a store; return their paths there.
+
+    Raises:
+        OutputError: the store refuses.
+    """
+    system, base = opened(place)
+    files = [target] if target.is_file() else [p for p in target.rglob("*") if p.is_file()]
+    new = set()
+    try:
+        for file in sorted(files):
+            path = base if file == target else f"{base}/{file.relative_to(target)}"
+            _send(file, system, path)
+            new.add(path)
+    except OSError as error:
+        raise _refused(place, error) from error
+    return new
+
+
+def _refused(place: str, error: OSError) -> OutputError:
+    return OutputError(
+        f"cannot write to {place}: {_first_line(error)}",
+        hint="see your rights and the room left there, then give the same command again",
+    )
+
+
+def _send(file: Path, system: fs.FileSystem, path: str) -> None:
+    with file.open("rb") as source, system.open_output_stream(path) as sink:
+        while chunk := source.read(_CHUNK):
+            sink.write(chunk)
+    if _size(system, path) != file.stat().st_size:
+        raise OutputError(f"{file.name} did not arrive whole", hint="give the same command again")
+
+
+def _fetch(system: fs.FileSystem, path: str, target: Path) -> None:
+    """Copy a file from a store; it appears under its name when it is complete."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        with system.open_input_stream(path) as source, unfinished.open("wb") as sink:
+            while chunk := source.read(_CHUNK):
+                sink.write(chunk)
+            sink.flush()
+            os.fsync(sink.fileno())
+    except OSError as error:
+        raise RegionError(
+            f"cannot be copied from its store: {_first_line(error)}",
+            file=target.name,
+            hint="give the same command again; TMPDIR and GROUPER_CACHE need room",
+        ) from error
+    unfinished.replace(target)
+
+
+def bring(address: str, folder: Path) -> None:
+    """Copies a region into a folder; what was copied before and is the same there stays.
+
+    Raises:
+        RegionError: the store does not answer, or holds nothing there.
+    """
+    system, base = opened(address)
+    known = _Record(folder, "in")
+    files = files_below(address)
+    if not files:
+        raise RegionError(f"there is nothing at {address}", hint="see the name of the bucket")
+    names = set()
+    for file in files:
+        name = file.path.removeprefix(base).lstrip("/")
+        names.add(name)
+        target = folder / name
+        mark = f"{file.size} {file.mtime_ns}"
+        if target.is_file() and known.marks.get(name) == mark:
+            continue
+        _fetch(system, file.path, target)
+        known.add(name, mark)
+    for path in list(folder.rglob("*")):
+        if path.is_file() and str(path.relative_to(folder)) not in names:
+            path.unlink()  # it is no longer in the store
+
+
+def publish(folder: Path, address: str) -> None:
+    """Copies a complete run to the store, the manifest last.
+
+    Raises:
+        OutputError: the store refuses, or what is there afterwards is not what was sent.
+    """
+    system, base = opened(address)
+    known = _Record(folder, "out")
+    try:
+        for name in _of_run(folder):
+            data = folder / name
+            mark = file_digest(data)
+            if known.marks.get(name) == mark and _size(system, f"{base}/{name}") >= 0:
+                continue
+            _send(data, system, f"{base}/{name}")
+            known.add(name, mark)
+    except OSError as error:
+        raise _refused(address, error) from error
+
+
+def _of_run(folder: Path) -> Iterator[str]:
+    names = sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and _WORK not in path.relative_to(folder).parts
+    )
+    yield from (name for name in names if name != MANIFEST)
+    yield from (name for name in names if name == MANIFEST)
+
+
+def _size(system: fs.FileSystem, path: str) -> int:
+    info = system.get_file_info(path)
+    return int(info.size) if info.is_file else -1
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
+
+
+class _Record:
+    """What was transferred, a JSON line a file, written after the file is there."""
+
+    def __init__(self, folder: Path, way: str) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._path = folder.parent / f"{folder.name}-{way}-{_RECORD}"
+        self.marks: dict[str, str] = {}
+        if self._path.is_file():
+            for line in self._path.read_text(encoding="utf-8").splitlines():
+                try:
+                    name, mark = json.loads(line)
+                except ValueError:
+                    continue  # cut off when the power went: the file is transferred again
+                self.marks[name] = mark
+
+    def add(self, name: str, mark: str) -> None:
+        """Records a file."""
+        self.marks[name] = mark
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([name, mark]) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
