@@ -6,13 +6,15 @@ hospital or a group is called. These tables say it:
 ========================  ==============================================================
 ``cases/part-*.parquet``  `CASES`, in the order of the input, row by row as ``grouped``
 ``hospitals.parquet``     hospital_id, name, level, class, city, alliance, lead, assessment
-``groups.parquet``        drg, adrg, mdc and their names, for every DRG of the scheme
+``groups.parquet``        drg, adrg, mdc and their names, for every DRG of the scheme, or for
+                          every disease group (category and chapter stand for ADRG and MDC)
 ``budget.parquet``        pool, line, effective_month, amount
 ========================  ==============================================================
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from grouper.cases import COLUMNS, Column
 from grouper.scheme import Scheme
 from grouper.settlement.amounts import MONEY, POINTS, decimal_column, exact_column
+from grouper.settlement.dipnames import group_rows
 from grouper.settlement.intake import AMOUNTS, Accounts, Intake
 from grouper.settlement.region import Region
 
@@ -116,20 +119,25 @@ def hospitals_table(region: Region) -> pa.Table:
     )
 
 
-def groups_table(scheme: Scheme) -> pa.Table:
-    """``groups``: drg, adrg, mdc and their names, sorted by drg."""
-    place = {o.drg: (o.drg, o.adrg, o.mdc) for o in reversed(scheme.compiled.outcomes) if o.drg}
-    rows = sorted(place.values())
-    name = scheme.names
+def groups_table(scheme: Scheme, diseases: Iterable[str] | None = None) -> pa.Table:
+    """``groups``: drg, adrg, mdc and their names, sorted by drg.
+
+    Args:
+        scheme: whose DRGs these are.
+        diseases: the disease groups, where cases are grouped by them (DIP).
+    """
+    rows: list[tuple[str, ...]]
+    if diseases is not None:
+        rows = [*group_rows(diseases, scheme.pack.dx, scheme.pack.px)]
+    else:
+        place = {o.drg: (o.drg, o.adrg, o.mdc) for o in scheme.compiled.outcomes[::-1] if o.drg}
+        rows = [
+            (*codes, *(scheme.names.get(code, "") for code in codes))
+            for codes in sorted(place.values())
+        ]
+    names = ("drg", "adrg", "mdc", "drg_name", "adrg_name", "mdc_name")
     return pa.table(
-        {
-            "drg": pa.array([drg for drg, _, _ in rows], pa.string()),
-            "adrg": pa.array([adrg for _, adrg, _ in rows], pa.string()),
-            "mdc": pa.array([mdc for _, _, mdc in rows], pa.string()),
-            "drg_name": pa.array([name.get(drg, "") for drg, _, _ in rows], pa.string()),
-            "adrg_name": pa.array([name.get(adrg, "") for _, adrg, _ in rows], pa.string()),
-            "mdc_name": pa.array([name.get(mdc, "") for _, _, mdc in rows], pa.string()),
-        }
+        {name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(names)}
     )
 
 

@@ -209,7 +209,12 @@ def write_sweep(found: Swept) -> Path:
     sweep = found.sweep
     try:
         shutil.rmtree(found.out / "assets", ignore_errors=True)
-        site = Site(found.out, {"linked": False, "hospitals": [], "drgs": []}, {})
+        site = Site(
+            found.out,
+            {"linked": False, "hospitals": [], "drgs": []},
+            {},
+            diseases=found.sweep.policy.groups.by == "dip",
+        )
         site.page(
             "index.html",
             "sweep",

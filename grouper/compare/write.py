@@ -60,7 +60,9 @@ def _page(found: Comparison, out: Path) -> None:
         "drgs": [[d.code, d.name, d.mdc, d.slug] for d in found.drgs],
     }
     total = found.total
-    site = Site(out, index, {"nav": (), "year": found.b.manifest.year, "run": ""})
+    site = Site(
+        out, index, {"nav": (), "year": found.b.manifest.year, "run": ""}, diseases=found.b.diseases
+    )
     site.page(
         "index.html",
         "compare",

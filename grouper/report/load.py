@@ -73,6 +73,11 @@ class Run:
         """Names of the tables, as `sql` knows them."""
         return tuple(sorted(self.files))
 
+    @property
+    def diseases(self) -> bool:
+        """Whether its cases are grouped by disease (DIP, 按病种分值付费)."""
+        return bool(self.manifest.policy["keys"]["groups"]["by"] == "dip")
+
     def table(self, name: str) -> pa.Table:
         """A table, whole, as Arrow.
 

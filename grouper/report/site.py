@@ -11,8 +11,8 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from grouper.report.columns import COLUMNS
-from grouper.report.words import WORDS
+from grouper.report.columns import COLUMNS, Shown
+from grouper.report.words import WORDS, as_diseases
 
 _ASSETS: Final = (
     "report.css",
@@ -45,13 +45,21 @@ class Site:
     comes from a network.
     """
 
-    def __init__(self, folder: Path, index: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        index: Mapping[str, Any],
+        shared: Mapping[str, Any],
+        *,
+        diseases: bool = False,
+    ) -> None:
         """Begin a folder and write its assets.
 
         Args:
             folder: where the pages go; it exists.
             index: hospitals and DRGs that columns of these kinds point to.
             shared: what every template gets.
+            diseases: whether cases are grouped by disease (DIP), and words say so.
         """
         self.folder = folder
         self.pages = 0
@@ -62,8 +70,23 @@ class Site:
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
         )
-        self._templates.globals.update(words=WORDS, t=_word)
-        self._write_assets(index)
+        # A word without its own translation is shown by its column's heading.
+        words = {f"column.{n}": (c.zh, c.en) for n, c in COLUMNS.items()} | WORDS
+        columns = dict(COLUMNS)
+        if diseases:
+            words = {name: as_diseases(pair) for name, pair in words.items()}
+            columns = {
+                name: Shown(c.kind, *as_diseases((c.zh, c.en)), c.summed)
+                for name, c in columns.items()
+            }
+        self.words = words
+
+        def word(key: str) -> Markup:
+            """A word in Chinese, which the browser changes to the language that is switched on."""
+            return Markup('<span data-t="{}">{}</span>').format(key, words[key][0])
+
+        self._templates.globals.update(words=words, t=word)
+        self._write_assets(index, columns)
 
     def page(
         self,
@@ -99,7 +122,7 @@ class Site:
         path.write_text(text, encoding="utf-8")
         self.pages += 1
 
-    def _write_assets(self, index: Mapping[str, Any]) -> None:
+    def _write_assets(self, index: Mapping[str, Any], columns: Mapping[str, Shown]) -> None:
         from plotly.offline import get_plotlyjs
 
         assets = self.folder / "assets"
@@ -107,11 +130,9 @@ class Site:
         for name in _ASSETS:
             (assets / name).write_bytes((_HERE / "assets" / name).read_bytes())
         (assets / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
-        # A word without its own translation is shown by its column's heading.
-        words = {f"column.{n}": (c.zh, c.en) for n, c in COLUMNS.items()} | WORDS
         (assets / "words.js").write_text(
-            f"window.WORDS={script_json(words)};\n"
-            f"window.COLUMNS={script_json({n: list(c) for n, c in COLUMNS.items()})};\n",
+            f"window.WORDS={script_json(self.words)};\n"
+            f"window.COLUMNS={script_json({n: list(c) for n, c in columns.items()})};\n",
             encoding="utf-8",
         )
         (assets / "index.js").write_text(f"window.INDEX={script_json(index)};\n", encoding="utf-8")
@@ -119,8 +140,3 @@ class Site:
 
 def _template(name: str) -> str:
     return (_HERE / "templates" / name).read_text(encoding="utf-8")
-
-
-def _word(key: str) -> Markup:
-    """A word in Chinese, which the browser changes to the language that is switched on."""
-    return Markup('<span data-t="{}">{}</span>').format(key, WORDS[key][0])

@@ -43,6 +43,8 @@ _OWN: Final[Words] = {
     "yes": ("是", "yes"),
     "no": ("否", "no"),
     "empty": ("—", "—"),
+    "mdc": ("MDC", "MDC"),
+    "adrg": ("ADRG", "ADRG"),
     "level": ("级", "Level"),
     "level.0": ("全区域", "Region"),
     "level.1": ("一级", "Level 1"),
@@ -378,6 +380,34 @@ _OWN: Final[Words] = {
     "warning.closed_month_changed": ("已关账月份的点数有变", "Points of a closed month changed"),
     "warning.old_history": ("历史数据过早", "History is too old"),
 }
+
+_AS_DISEASES: Final = (
+    (
+        ("ADRG", "类目"), ("主要诊断大类", "疾病章节"), ("各大类", "各章节"),
+        ("大类名称", "章节名称"), ("MDC", "章节"), ("DRG", "DIP"), ("病组", "病种"),
+        ("点数", "分值"),
+    ),
+    (
+        ("DRG settlement", "DIP settlement"), ("DRG budget", "DIP budget"), ("ADRG", "Category"),
+        ("Major diagnostic categories", "Chapters of ICD-10"), ("by MDC", "by chapter"),
+        ("MDC", "Chapter"), ("DRGs", "disease groups"), ("DRG", "disease group"),
+    ),
+)  # fmt: skip
+
+
+def as_diseases(pair: tuple[str, str]) -> tuple[str, str]:
+    """The words for DRGs as those for the disease groups of DIP (病种).
+
+    >>> as_diseases(("病组一览", "All DRGs"))
+    ('病种一览', 'All disease groups')
+    """
+    zh, en = pair
+    for old, new in _AS_DISEASES[0]:
+        zh = zh.replace(old, new)
+    for old, new in _AS_DISEASES[1]:
+        en = en.replace(old, new)
+    return zh, en[:1].upper() + en[1:] if pair[1][:1].isupper() else en
+
 
 WORDS: Final[Words] = {f"rule.{r.code}": (r.zh, r.en) for r in RULES.values()} | _OWN
 """Key → (Chinese, English); rules of data quality say their own words."""

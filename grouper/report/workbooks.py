@@ -36,6 +36,7 @@ class Shelf:
     drgs: tuple[Drg, ...]
     year: int
     run: str
+    diseases: bool
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def write_workbooks(
     folder.mkdir()
     manifest = view.run.manifest
     hospitals, drgs = tuple(view.hospitals), tuple(view.drgs)
-    shelf = Shelf(folder.resolve(), hospitals, drgs, manifest.year, manifest.run)
+    shelf = Shelf(folder.resolve(), hospitals, drgs, manifest.year, manifest.run, view.run.diseases)
     books = 0
     for _ in runner.map(write_statement, shelf, _statements(view, pages)):
         advance(1)
@@ -98,7 +99,7 @@ def write_statement(shelf: Shelf, of: Statement) -> str:
     with Workbook(path, shelf) as book:
         if known:
             _statement_sheet(book, shelf, of)
-            sheet = book.sheet("病组 DRGs")
+            sheet = book.sheet("病种 Disease groups" if shelf.diseases else "病组 DRGs")
             book.table(sheet, 0, DRG_COLUMNS.split(), of.drgs, filtered=True)
         rejected = book.sheet("退回病例 Rejected")
         book.table(rejected, 0, REJECTED_COLUMNS, of.rejected, total=False, filtered=True)
@@ -117,7 +118,8 @@ def _statement_sheet(book: Workbook, shelf: Shelf, of: Statement) -> None:
     last = len(columns) - 1
     sheet.set_row(0, 30)
     sheet.merge_range(0, 0, 0, last, "", book.title)
-    title = f"{shelf.year} 年度 DRG 付费结算单 Settlement statement"
+    kind = "DIP" if shelf.diseases else "DRG"
+    title = f"{shelf.year} 年度 {kind} 付费结算单 Settlement statement"
     sheet.write_string(0, 0, title, book.title)
     level = WORDS[f"level.{hospital.level}"][0]
     sheet.write_string(1, 0, f"医疗机构 Hospital: {hospital.name}", book.section)

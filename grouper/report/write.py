@@ -20,7 +20,6 @@ from grouper.report.load import Run
 from grouper.report.quality_page import QualityPages
 from grouper.report.site import Site
 from grouper.report.view import View
-from grouper.report.words import WORDS
 
 Advance = Callable[[int], None]
 """Told how many more pages or workbooks are finished."""
@@ -115,7 +114,7 @@ def _pages(view: View, hospitals: HospitalPages, folder: Path, advance: Advance)
         "engine": manifest.engine,
         "further": tuple(hospitals.further),
     }
-    site = Site(folder, page_index(view, linked=True), shared)
+    site = Site(folder, page_index(view, linked=True), shared, diseases=view.run.diseases)
     for (here, name), made in zip(
         _NAV,
         (
@@ -132,7 +131,7 @@ def _pages(view: View, hospitals: HospitalPages, folder: Path, advance: Advance)
         template = "list" if here in {"hospitals", "drgs"} else here
         page = made(view)
         given = {"checked": page.get("checked")}
-        title = WORDS[f"nav.{here}"][0]
+        title = site.words[f"nav.{here}"][0]
         site.page(name, template, page, title=title, here=here, given=given)
         advance(1)
     for sub in ("hospitals", "drgs"):
@@ -153,7 +152,9 @@ def _pages(view: View, hospitals: HospitalPages, folder: Path, advance: Advance)
         advance(1)
     drgs = DrgPages(view)
     for i, drg in enumerate(view.drgs):
-        title = WORDS["ungrouped_cases"][0] if drg.code == UNGROUPED else f"{drg.code} {drg.name}"
+        title = (
+            site.words["ungrouped_cases"][0] if drg.code == UNGROUPED else f"{drg.code} {drg.name}"
+        )
         site.page(f"drgs/{drg.slug}.html", "drg", drgs.page(i), title=title, here="drgs")
         advance(1)
     return site

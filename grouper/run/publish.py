@@ -63,6 +63,7 @@ def publish(
     """Write the tables, and ``more``, and note what belongs to no table; return them by name."""
     manifest.warnings += outcome.months.warnings
     manifest.notes |= _notes(outcome, manifest.year)
+    diseases = outcome.codes if outcome.policy.groups.by == "dip" else None
     made = {
         "statistics": tables.statistics_table(outcome.codes, outcome.statistics),
         "benchmarks": tables.benchmarks_table(outcome.benchmarks),
@@ -71,7 +72,7 @@ def publish(
         "clearing": tables.clearing_table(outcome.year_end.cleared),
         "rejected": _rejected(out, numbers),
         "hospitals": hospitals_table(outcome.region),
-        "groups": groups_table(outcome.scheme),
+        "groups": groups_table(outcome.scheme, diseases),
         "budget": budget_table(outcome.region),
     }
     if outcome.policy.participation.side_by_side:

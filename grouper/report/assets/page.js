@@ -55,7 +55,7 @@ function titles() {
     if (PAGE.stable !== null && PAGE.stable !== undefined) flags.push(`${columnTitle("stable")}: ${show("bool", PAGE.stable)}`);
     if (PAGE.basic) flags.push(`${columnTitle("basic")}: ${show("bool", PAGE.basic)}`);
     document.getElementById("facts").textContent = plain ? "" :
-      [`MDC ${mdc} ${mdcName}`, `ADRG ${adrg} ${adrgName}`, ...flags].join(" · ");
+      [`${t("mdc")} ${mdc} ${mdcName}`, `${t("adrg")} ${adrg} ${adrgName}`, ...flags].join(" · ");
   }
   const runs = document.getElementById("runs");
   if (runs) runs.replaceChildren(...whatIf());
