@@ -125,7 +125,7 @@ def _tell_understood(told: Understood) -> None:
     columns = Table("column", "from", "how", box=None)
     for one in told.columns:
         fields = (f"{t}.{f}{_theirs(told, t, f)}" for t, f in one.fields)
-        columns.add_row(one.column.name, escape(", ".join(fields)), one.told)
+        columns.add_row(one.column.name, escape(", ".join(fields)), escape(one.told))
     console.print(columns)
     for name, unused in told.unused.items():
         if unused:
@@ -145,7 +145,8 @@ def _theirs(told: Understood, table: str, field: str) -> str:
     return f" ({', '.join(names)})" if names else ""
 
 
-_BLOCK = 8
+_BLOCK = 5
+"""Columns beside the id that a terminal has room for."""
 
 
 def _tell_shown(found: Imported) -> None:
@@ -160,7 +161,9 @@ def _tell_shown(found: Imported) -> None:
     names = [n for n in found.shown.column_names if n != "case_id"]
     for at in range(0, len(names) if rows else 0, _BLOCK):
         block = names[at : at + _BLOCK]
-        table = Table("case_id", *block, box=None)
+        table = Table(box=None)
+        for name in ("case_id", *block):
+            table.add_column(name, overflow="fold")
         for row in rows:
             table.add_row(escape(_cell(row["case_id"])), *(escape(_cell(row[n])) for n in block))
         console.print(table)

@@ -142,10 +142,16 @@ _WAYS: Mapping[str, tuple[_Way, ...]] = {
     "upload_date": (_Way(("dcla_time",), "s.dcla_time::DATE", "its day"),),
 }  # fmt: skip
 
-_BESIDE = {
-    "px_dates": (pa.list_(pa.date32()), "days of the procedures, as px", "手术操作日期"),
-    "version": (pa.int32(), "version of a resubmitted list", "版本"),
-}
+_PX_DATES = Column(
+    "px_dates",
+    COLUMNS["px"].kind,
+    pa.list_(pa.date32()),
+    "",
+    "days of the procedures, as px",
+    "手术操作日期",
+    "oprn_oprt_date",
+)
+"""Beside the registry: nothing in the engine asks for it yet, and a list cannot be asked later."""
 
 
 def made_columns(found: Mapping[str, Collection[str]], case_id: str) -> tuple[Made, ...]:
@@ -174,10 +180,8 @@ def made_columns(found: Mapping[str, Collection[str]], case_id: str) -> tuple[Ma
         made["px"] = Made(COLUMNS["px"], "coalesce(a_oprn.codes, [])", code, told)
     if "oprninfo.oprn_oprt_date" in have and "px" in made:
         date = (("oprninfo", "oprn_oprt_date"),)
-        made["px_dates"] = Made(_beside("px_dates"), "coalesce(a_oprn.dates, [])", date, "as px")
-    if "setlinfo.version" in have:
-        made["version"] = Made(_beside("version"), "s.version", (("setlinfo", "version"),))
-    return tuple(made[name] for name in (*COLUMNS, *_BESIDE) if name in made)
+        made["px_dates"] = Made(_PX_DATES, "coalesce(a_oprn.dates, [])", date, "as px")
+    return tuple(made[name] for name in (*COLUMNS, "px_dates") if name in made)
 
 
 def columns_by_field() -> dict[tuple[str, str], tuple[str, ...]]:
@@ -192,7 +196,7 @@ def columns_by_field() -> dict[tuple[str, str], tuple[str, ...]]:
     pairs += [(("setlinfo", name), name) for name in COLUMNS if name in TABLES["setlinfo"].fields]
     pairs += [(("setlinfo", name), "case_id") for name in KEYS]
     pairs += [((table, field), name) for name, (table, field) in _CODES.items()]
-    pairs += [(("setlinfo", "version"), "version"), (("diseinfo", "maindiag_flag"), "dx")]
+    pairs.append((("diseinfo", "maindiag_flag"), "dx"))
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     for place, name in pairs:
         before = found.get(place, ())
@@ -205,12 +209,6 @@ _CODES = {
     "px": ("oprninfo", "oprn_oprt_code"),
     "px_dates": ("oprninfo", "oprn_oprt_date"),
 }
-
-
-def _beside(name: str) -> Column:
-    kind, en, zh = _BESIDE[name]
-    like = COLUMNS["px" if name == "px_dates" else "los"]
-    return Column(name, like.kind, kind, "", en, zh, "")
 
 
 def _made(name: str, have: Collection[str], made: Mapping[str, Made]) -> Made | None:

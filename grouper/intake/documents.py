@@ -96,7 +96,11 @@ class _Gathered:
         for table, columns in self._rows.items():
             numbers, places = self._numbers[table]
             known = self._names[table]
-            arrays = {n: pa.array(v, pa.string()) for n, v in zip(known, columns, strict=True)}
+            arrays = {
+                name: pa.array(values, pa.string())
+                for name, values in zip(known, columns, strict=True)
+                if any(value is not None for value in values)
+            }
             own = {DOCUMENT: pa.array(numbers, pa.int64()), PLACE: pa.array(places, pa.int64())}
             rows = pa.table(arrays | own)
             mine = damaged if table == "setlinfo" else ()

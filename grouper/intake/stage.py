@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,12 +17,13 @@ from grouper.intake.batches import DOCUMENT, PLACE, Batch, Source
 from grouper.intake.fields import TABLES, As
 from grouper.intake.layout import Layout
 from grouper.intake.match import Keys, choose_keys, matched
-from grouper.intake.values import SQL_TYPES, Reading, column, quoted
+from grouper.intake.values import SQL_TYPES, Reading, column, mapped, quoted, trimmed
 
 if TYPE_CHECKING:
     import duckdb
 
 # What a row needs besides its fields: where it stood, and what of it could not be read.
+_PLACES = ("_seq", "_file", "_row", "_document")
 _OWN = "_seq BIGINT, _file INTEGER, _row BIGINT, _document BIGINT, _bad VARCHAR, _unknown VARCHAR"
 
 
@@ -165,7 +167,7 @@ class Stage:
         if rows.num_rows == 0:
             self._count(batch.table, len(batch.damaged))
             return
-        rows = rows.append_column("_at", pa.array(range(rows.num_rows), pa.int64()))
+        rows = rows.append_column("_at", pa.array(np.arange(rows.num_rows)))
         self.db.register("arriving", rows)
         query = self._select(batch.table, rows.schema, file, batch.first)
         if only is not None:
@@ -181,49 +183,78 @@ class Stage:
         self.read[table] = self.read.get(table, 0) + rows
 
     def _select(self, table: str, schema: pa.Schema, file: int, first: int) -> str:
-        """The rows that arrive, as values of the fields."""
-        found = matched(table, schema.names, self._layout)
+        """The rows that arrive, as values of the fields.
+
+        In steps, because an expression is written out wherever it is used: text, trimmed text,
+        text that means something, text of the interface, value.
+        """
+        place = PLACE if PLACE in schema.names else f"_at + {first}"
         document = DOCUMENT if DOCUMENT in schema.names else "NULL::BIGINT"
-        texts = [
-            f"_at + {self._sequence} AS _seq",
-            f"{file} AS _file",
-            f"{PLACE if PLACE in schema.names else f'_at + {first}'} AS _row",
-            f"{document} AS _document",
+        steps: list[list[str]] = [
+            [
+                f"_at + {self._sequence} AS _seq",
+                f"{file} AS _file",
+                f"{place} AS _row",
+                f"{document} AS _document",
+            ],
+            *([*_PLACES] for _ in range(4)),
         ]
-        values = ["_seq", "_file", "_row", "_document"]
-        bad: dict[bool, list[str]] = {False: [], True: []}
+        bad: dict[bool, list[tuple[str, str, str]]] = {False: [], True: []}
+        found = matched(table, schema.names, self._layout)
         for name, theirs in found.items():
-            field = TABLES[table].fields[name]
+            read = TABLES[table].fields[name].read
             kinds = [_plain(schema.field(one).type) for one in theirs]
             said = self._layout.values.get(name, {})
-            sources = [
-                f"{column(one)}::VARCHAR"
-                if pa.types.is_dictionary(schema.field(one).type)
-                else column(one)
-                for one in theirs
-            ]
-            parts = [self._reading.text(s, k, said) for s, k in zip(sources, kinds, strict=True)]
-            texts.append(f"coalesce({', '.join(parts)}) AS t_{name}")
-            texts.append(f"{sources[0]} AS s_{name}")
-            kind = kinds[0] if len(theirs) == 1 else pa.string()
-            read = self._reading.value(f"t_{name}", f"s_{name}", kind, field.read)
-            values.append(f"{read} AS {name}")
-            if field.read is not As.TEXT:
-                coded = field.read in (As.INSURANCE, As.FUND)
-                bad[coded].append(
-                    f"CASE WHEN {name} IS NULL AND t_{name} IS NOT NULL"
-                    f" THEN {quoted(theirs[0] + '=')} || left(t_{name}, 60) END"
-                )
-        kept = ", ".join(["_seq", "_file", "_row", "_document", *found])
-        faults = ", ".join(
-            f"concat_ws('; ', {', '.join(told)}) AS {name}" if told else f"'' AS {name}"
-            for name, told in (("_bad", bad[False]), ("_unknown", bad[True]))
-        )
-        passed = ", ".join(f"t_{name}" for name in found)
-        return (
-            f"SELECT {kept}, {faults} FROM (SELECT {', '.join(values)}, {passed}"
-            f" FROM (SELECT {', '.join(texts)} FROM arriving))"
-        )
+            there, value = self._steps(name, theirs, kinds, read, said, steps)
+            steps[4].append(f"{value} AS {name}")
+            if read is not As.TEXT:
+                steps[4].append(there)
+                bad[read in (As.INSURANCE, As.FUND)].append((name, there, theirs[0]))
+        query = "arriving"
+        for step in steps:
+            query = f"(SELECT {', '.join(step)} FROM {query})"
+        kept = ", ".join([*_PLACES, *found])
+        faults = f"{_told(bad[False])} AS _bad, {_told(bad[True])} AS _unknown"
+        return f"SELECT {kept}, {faults} FROM {query}"
+
+    def _steps(
+        self,
+        name: str,
+        theirs: Sequence[str],
+        kinds: Sequence[pa.DataType],
+        read: As,
+        said: Mapping[str, str],
+        steps: list[list[str]],
+    ) -> tuple[str, str]:
+        """Add the steps of a field; gives the column that tells an absent value, and the value."""
+        source = f"s_{name}"
+        steps[0].append(f"{column(theirs[0])} AS {source}")
+        for step in steps[1:4]:
+            step.append(source)
+        plain = len(theirs) == 1
+        typed = self._reading.typed(source, kinds[0], read) if plain and not said else None
+        if typed is not None:
+            return source, typed
+        texts = [f"t{at}_{name}" for at in range(len(theirs))]
+        for text, one, kind in zip(texts, theirs, kinds, strict=True):
+            steps[0].append(f"{self._reading.raw(column(one), kind)} AS {text}")
+            steps[1].append(f"{trimmed(text)} AS {text}")
+        steps[2].append(f"{self._reading.meant(texts)} AS t_{name}")
+        steps[3].append(f"{mapped(f't_{name}', said, f't_{name}')} AS t_{name}")
+        kind = kinds[0] if plain and not said else pa.string()
+        return f"t_{name}", self._reading.value(f"t_{name}", source, kind, read)
+
+
+def _told(fields: list[tuple[str, str, str]]) -> str:
+    """The values that are there and could not be read, as a text; empty where there are none."""
+    if not fields:
+        return "''"
+    unread = {ours: f"{ours} IS NULL AND {there} IS NOT NULL" for ours, there, _ in fields}
+    parts = ", ".join(
+        f"CASE WHEN {unread[ours]} THEN {quoted(theirs + '=')} || left({there}::VARCHAR, 60) END"
+        for ours, there, theirs in fields
+    )
+    return f"CASE WHEN {' OR '.join(unread.values())} THEN concat_ws('; ', {parts}) ELSE '' END"
 
 
 def _rank(table: str) -> int:
