@@ -27,6 +27,7 @@ from grouper.run.context import Context
 from grouper.run.folder import finish
 from grouper.run.late import Closed
 from grouper.run.lists import check_lists, list_plan
+from grouper.run.oddcodes import write_odd_codes
 from grouper.run.population import People
 from grouper.run.publish import Outcome, close_accounts, publish
 from grouper.run.reuse import Reuse, open_reuse, take_lists
@@ -96,7 +97,8 @@ class Driver:
     def execute(self) -> None:
         """Run all stages and write the manifest."""
         survey = take_survey(self.context)
-        accounts = make_accounts(self.region, self.policy, self.manifest.year, survey.cities)
+        cities = set(survey.cities) - {""}
+        accounts = make_accounts(self.region, self.policy, self.manifest.year, cities)
         plan = make_plan(self.region, self.policy, accounts)
         places = places_of(survey, accounts)
         check_region(self.region, self.policy, self.manifest.year, places)
@@ -240,6 +242,7 @@ class Driver:
             for name in ("unknown_dx", "unknown_px"):
                 grouped.counts[name] = reuse.counts[name]
         self.manifest.stage("grouped", grouped.counts, digests)
+        write_odd_codes(self.out, self.manifest, grouped.odd, reuse)
         for name in AMOUNTS[1:]:
             if count := grouped.counts[f"empty {name}"]:
                 self.manifest.warnings.append(

@@ -6,9 +6,9 @@ before the run would come to need them.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,16 @@ from grouper.errors import CaseTableError, RegionError
 from grouper.grouping import group_batch
 from grouper.run.context import Context
 from grouper.scheme import Scheme
-from grouper.settlement.arrivals import coded
+from grouper.settlement.arrivals import Codes, coded
 from grouper.settlement.history import month_codes
 from grouper.settlement.intake import Accounts, IntakePlan, intake_columns, take_in
 from grouper.settlement.lacking import PlaceFaults, Places
 from grouper.settlement.months import MONTHS
 from grouper.settlement.routes import PER_DIEM
 
+Ints = NDArray[np.int64]
 UInt64s = NDArray[np.uint64]
+_MONTH = re.compile(r"\d{4}-\d{2}")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class SurveyShared:
     insurances: tuple[str, ...]
 
 
+_CITY_BITS, _MONTH_BITS = 24, 16
+_INSURANCES = ("employee", "resident", "self")
+
+
 @dataclass
 class Survey:
     """What the cases name.
@@ -44,22 +50,55 @@ class Survey:
     Attributes:
         cases: how many there are.
         years: cases by year.
-        cities: all that are named.
-        places: cases by (hospital, insurance, city, month), of known hospitals and insurances;
-            hospital and insurance by position, the city empty where a case names none.
+        cities, months: all that are named, by number; 0 is none.
+        places: where there are cases of known hospitals and insurances, rising:
+            ((hospital × 3 + insurance) << 24 | city) << 16 | month.
     """
 
     cases: int = 0
     years: Counter[int] = field(default_factory=Counter)
-    cities: set[str] = field(default_factory=set)
-    places: Counter[tuple[int, int, str, str]] = field(default_factory=Counter)
+    cities: dict[str, int] = field(default_factory=lambda: {"": 0})
+    months: dict[str, int] = field(default_factory=lambda: {"": 0})
+    places: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def number(self, names: dict[str, int], text: str, most: int) -> int:
+        """The number of a text; 0 where there are too many, which only faulty texts can be."""
+        found = names.setdefault(text, len(names))
+        return found if found < 1 << most else 0
+
+    def city(self, text: str) -> int:
+        """The number of a city."""
+        return self.number(self.cities, text, _CITY_BITS)
+
+    def month(self, text: str) -> int:
+        """The number of a month; 0 for a text that is none."""
+        return self.number(self.months, text, _MONTH_BITS) if _MONTH.fullmatch(text) else 0
+
+    def see(self, hospital: Codes, insurance: Codes, city: Codes, month: Codes) -> None:
+        """Add the places of cases; -1 is unknown."""
+        known = (hospital >= 0) & (insurance >= 0)
+        keys = hospital[known].astype(np.int64) * len(_INSURANCES) + insurance[known]
+        keys = (keys << _CITY_BITS) | np.maximum(city[known], 0)
+        keys = (keys << _MONTH_BITS) | np.maximum(month[known], 0)
+        self.places = np.union1d(self.places, keys)
+
+    def each_place(self) -> tuple[Codes, Codes, Codes, Codes]:
+        """Hospital, insurance, city and month of the places, as numbers."""
+        month = self.places & ((1 << _MONTH_BITS) - 1)
+        city = (self.places >> _MONTH_BITS) & ((1 << _CITY_BITS) - 1)
+        owner = self.places >> (_MONTH_BITS + _CITY_BITS)
+        columns = (owner // len(_INSURANCES), owner % len(_INSURANCES), city, month)
+        hospital, insurance, city, month = (column.astype(np.int32) for column in columns)
+        return hospital, insurance, city, month
 
     def add(self, part: Survey) -> None:
         """Add a part."""
         self.cases += part.cases
         self.years.update(part.years)
-        self.cities |= part.cities
-        self.places.update(part.places)
+        cities = np.array([self.city(text) for text in part.cities], np.int32)
+        months = np.array([self.month(text) for text in part.months], np.int32)
+        hospital, insurance, city, month = part.each_place()
+        self.see(hospital, insurance, cities[city], months[month])
 
 
 def survey_task(shared: SurveyShared, part: Part) -> Survey:
@@ -75,32 +114,13 @@ def survey_task(shared: SurveyShared, part: Part) -> Survey:
         for code, count in enumerate(np.bincount(codes, minlength=len(by_code)).tolist()):
             if count and by_code[code]:
                 found.years[int(by_code[code])] += count
-        cities, months = [""], [""]
-        columns = (
+        found.see(
             coded(batch, "hospital_id", lambda text: hospitals.get(text, -1)),
             coded(batch, "insurance", lambda text: insurances.get(text, -1)),
-            coded(batch, "city", partial(_number, cities)),
-            coded(batch, "settle_month", partial(_number, months)),
+            coded(batch, "city", found.city),
+            coded(batch, "settle_month", found.month),
         )
-        found.cities.update(cities[1:])
-        sizes = (len(hospitals), len(insurances), len(cities), len(months))
-        known = (columns[0] >= 0) & (columns[1] >= 0)
-        keys = np.zeros(int(known.sum()), np.int64)
-        for column, size in zip(columns, sizes, strict=True):
-            keys = keys * size + np.maximum(column[known], 0)
-        places, counts = np.unique(keys, return_counts=True)
-        for place, count in zip(places.tolist(), counts.tolist(), strict=True):
-            rest, month = divmod(place, sizes[3])
-            rest, city = divmod(rest, sizes[2])
-            found.places[(*divmod(rest, sizes[1]), cities[city], months[month])] += count
     return found
-
-
-def _number(texts: list[str], text: str) -> int:
-    """The position of a text, which is added where it is new; 0 stands for none."""
-    if text not in texts:
-        texts.append(text)
-    return texts.index(text)
 
 
 def survey(context: Context) -> Survey:
@@ -111,7 +131,7 @@ def survey(context: Context) -> Survey:
     """
     source = context.sources["cases"]
     hospitals = tuple(hospital.hospital_id for hospital in context.region.hospitals)
-    shared = SurveyShared(source, hospitals, ("employee", "resident", "self"))
+    shared = SurveyShared(source, hospitals, _INSURANCES)
     whole = Survey()
     parts = context.runner.map(survey_task, shared, source.parts)
     for part in context.each("survey", parts, len(source.parts)):
@@ -140,11 +160,15 @@ def survey(context: Context) -> Survey:
 def places_of(whole: Survey, accounts: Accounts) -> Places:
     """Hospitals by pool and month of the year in which the survey saw cases that a fund may pay."""
     found: Places = {}
-    for hospital, insurance, city, month in whole.places:
+    cities, months = list(whole.cities), list(whole.months)
+    for hospital, insurance, city, number in zip(
+        *(column.tolist() for column in whole.each_place()), strict=True
+    ):
+        month = months[number]
         if month not in accounts.months or not (accounts.by_city or insurance < 2):
             continue
-        name = ("employee", "resident", "self")[insurance]
-        where = city or accounts.cities[hospital]
+        name = _INSURANCES[insurance]
+        where = cities[city] or accounts.cities[hospital]
         pool = f"{where}/{name}" if accounts.by_city else name
         if pool in accounts.pools:
             found.setdefault((pool, month), set()).add(accounts.hospitals[hospital])

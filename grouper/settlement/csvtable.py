@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 from grouper.errors import RegionError
 from grouper.settlement.numbers import FEN, SCALE, decimal_text
@@ -20,6 +21,9 @@ _YUAN = re.compile(r"(\d+)(?:\.(\d{0,2}))?", re.ASCII)
 
 TRUE = frozenset({"1", "true", "yes", "y", "是"})
 _FALSE = frozenset({"0", "false", "no", "n", "否"})
+
+
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +165,16 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
             )
     except csv.Error as cause:
         raise RegionError(f"not a CSV line: {cause}", file=name, line=reader.line_num) from cause
+
+
+def once(rows: Iterable[Row], key: Callable[[Row], K], what: str) -> None:
+    """Fail where two rows have the same key.
+
+    Raises:
+        RegionError: it names both lines.
+    """
+    seen: dict[K, int] = {}
+    for row in rows:
+        place = seen.setdefault(key(row), row.line)
+        if place != row.line:
+            raise row.error(f"this {what} already stands in line {place}", "keep one of the two")

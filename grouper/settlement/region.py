@@ -6,7 +6,6 @@ line, because an amount that is silently passed over is a wrong payment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
@@ -17,7 +16,9 @@ from typing import TypeVar
 from grouper.errors import RegionError
 from grouper.settlement.closed import ClosedMonth as ClosedMonth
 from grouper.settlement.closed import read_closed, read_statements
-from grouper.settlement.csvtable import TRUE, Row, read_rows
+from grouper.settlement.csvtable import TRUE, Row, once, read_rows
+from grouper.settlement.decisions import Review as Review
+from grouper.settlement.decisions import read_reviews
 from grouper.settlement.numbers import yuan_text
 from grouper.settlement.statement import HospitalMonth
 
@@ -65,18 +66,6 @@ class BudgetLine:
     line: str
     effective_month: str
     amount: int
-    row: int
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """A decision of special review (特病单议); amounts in fen."""
-
-    case_id: str
-    kind: str
-    unreasonable: int
-    approved: bool | None
-    decision_month: str
     row: int
 
 
@@ -240,7 +229,7 @@ def load_region(folder: Path) -> Region:
         hospitals=hospitals,
         budget=budget,
         month_shares=_month_shares(folder),
-        reviews=_reviews(folder),
+        reviews=read_reviews(folder),
         deductions=_deductions(folder, known, pools),
         payments=_payments(folder, known, pools),
         closed=closed,
@@ -255,7 +244,7 @@ def _hospitals(folder: Path) -> tuple[Hospital, ...]:
         raise RegionError("the file is missing", file=name, hint="a region needs it")
     found = []
     rows = list(read_rows(folder, name, ("hospital_id", "level")))
-    _once(rows, lambda row: row.needed("hospital_id"), "hospital")
+    once(rows, lambda row: row.needed("hospital_id"), "hospital")
     for row in rows:
         level = row.text("level")
         if level not in {str(number) for number in LEVELS}:
@@ -285,7 +274,7 @@ def _hospitals(folder: Path) -> tuple[Hospital, ...]:
 def _budget(folder: Path) -> tuple[BudgetLine, ...]:
     name = "budget.csv"
     rows = list(read_rows(folder, name, ("pool", "line", "effective_month", "amount")))
-    _once(
+    once(
         rows,
         lambda row: (row.needed("pool"), row.needed("line"), row.month("effective_month")),
         "budget line",
@@ -309,7 +298,7 @@ def _budget(folder: Path) -> tuple[BudgetLine, ...]:
 
 def _month_shares(folder: Path) -> dict[tuple[str, str], int]:
     rows = list(read_rows(folder, "month_shares.csv", ("pool", "month", "amount")))
-    _once(rows, lambda row: (row.needed("pool"), row.month("month")), "month")
+    once(rows, lambda row: (row.needed("pool"), row.month("month")), "month")
     shares = {}
     for row in rows:
         amount = row.fen("amount")
@@ -319,34 +308,10 @@ def _month_shares(folder: Path) -> dict[tuple[str, str], int]:
     return shares
 
 
-def _reviews(folder: Path) -> tuple[Review, ...]:
-    columns = ("case_id", "kind", "unreasonable_cost", "approved", "decision_month")
-    rows = list(read_rows(folder, "reviews.csv", columns))
-    _once(rows, lambda row: row.needed("case_id"), "case")
-    reviews = []
-    for row in rows:
-        unreasonable = row.fen("unreasonable_cost", Fraction(0))
-        if unreasonable < 0:
-            raise row.error("unreasonable_cost is negative", "it is what is taken off the cost")
-        approved = row.flag("approved")
-        decided = row.month("decision_month") if approved or row.text("decision_month") else ""
-        reviews.append(
-            Review(
-                row.needed("case_id"),
-                row.choice("kind", ("add", "whole_group")),
-                unreasonable,
-                approved,
-                decided,
-                row.line,
-            )
-        )
-    return tuple(reviews)
-
-
 def _deductions(folder: Path, known: set[str], pools: set[str]) -> tuple[Deduction, ...]:
     columns = ("hospital_id", "month", "pool", "money", "points", "reason")
     rows = list(read_rows(folder, "deductions.csv", columns))
-    _once(rows, lambda row: tuple(row.text(column) for column in (*columns[:3], "reason")), "line")
+    once(rows, lambda row: tuple(row.text(column) for column in (*columns[:3], "reason")), "line")
     return tuple(
         Deduction(
             _hospital(row, known),
@@ -366,7 +331,7 @@ def _payments(folder: Path, known: set[str], pools: set[str]) -> tuple[Payment, 
     if not (folder / name).exists():
         return None
     rows = list(read_rows(folder, name, ("hospital_id", "pool", "month", "amount", "kind")))
-    _once(
+    once(
         rows,
         lambda row: tuple(row.text(c) for c in ("hospital_id", "pool", "month", "kind")),
         "payment",
@@ -387,19 +352,11 @@ def _payments(folder: Path, known: set[str], pools: set[str]) -> tuple[Payment, 
 def _rates(folder: Path) -> dict[tuple[str, str, str], Fraction]:
     rows = list(read_rows(folder, "rates.csv", ("table", "drg", "class", "value")))
     keys = ("table", "drg", "class")
-    _once(rows, lambda row: tuple(row.text(key) for key in keys), "rate")
+    once(rows, lambda row: tuple(row.text(key) for key in keys), "rate")
     return {
         (row.needed("table"), row.text("drg"), row.text("class")): row.decimal("value")
         for row in rows
     }
-
-
-def _once(rows: Iterable[Row], key: Callable[[Row], K], what: str) -> None:
-    seen: dict[K, int] = {}
-    for row in rows:
-        place = seen.setdefault(key(row), row.line)
-        if place != row.line:
-            raise row.error(f"this {what} already stands in line {place}", "keep one of the two")
 
 
 def _hospital(row: Row, known: set[str]) -> str:
