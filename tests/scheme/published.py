@@ -6,6 +6,7 @@ being written in the layout and read again.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def book(path: Path, sheets: Mapping[str, Rows]) -> Path:
                         sheet.write_string(row, column, cell)
                     elif isinstance(cell, int | float):
                         sheet.write_number(row, column, cell)
+    return path
+
+
+def folder(path: Path, sheets: Mapping[str, Rows], encoding: str = "utf-8") -> Path:
+    """The same as a folder of CSV files."""
+    path.mkdir(exist_ok=True)
+    for name, rows in sheets.items():
+        with (path / f"{name}.csv").open("w", encoding=encoding, newline="") as file:
+            csv.writer(file).writerows(rows)
     return path
 
 

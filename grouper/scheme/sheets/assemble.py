@@ -245,6 +245,9 @@ class _Assembly:
         for one in alternatives(adrg, drgs, lists, self.suffixes, self.attributes):
             if one.fault:
                 self.lost(one.drg, one.fault)
+            if one.note:
+                told = Unread(one.drg.file, one.drg.row, one.note, False, "name-and-digit")
+                self.found.unread.append(told)
             if one.rule is not None:
                 self.used.append(one.rule)
                 yield "drg", one.drg.code, one.drg.code, one.drg.name, str(one.rule)

@@ -330,6 +330,7 @@ class _Parser:
 
 _OPERATED = InSet("any_px", OR_PX)
 _SIMPLE: Mapping[str, Rule] = {
+    "either": TRUE,
     "no_px": Not(_OPERATED),
     "all_px": _OPERATED,
     "main_px": InSet("ppx", OR_PX),

@@ -32,6 +32,7 @@ TOKENS: tuple[tuple[str, str], ...] = (
         "all_px",
         rf"{_ANY}(?:手术室)?手术(?:或操作|操作)?|any operating(?:-room)? procedure\b",
     ),
+    ("either", rf"伴[与或和及]不伴(?:{_COMPLICATION})?"),
     (
         "rest",
         rf"不伴有?(?:严重|一般|任何)?(?:{_COMPLICATION})?|without (?:mcc|cc|complications?)\b",

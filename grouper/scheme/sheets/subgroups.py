@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grouper.scheme.rules import TRUE, InSet, Not, Or, Rule, Severity, atoms
 from grouper.scheme.sheets.gather import Group, Subgroup
@@ -44,11 +44,13 @@ class Alternative:
     Attributes:
         rule: None where it cannot be read.
         fault: what could not be read; empty where all could.
+        note: where name and last character say different things.
     """
 
     drg: Subgroup
     rule: Rule | None
     fault: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,14 @@ def alternatives(
 
 def _left_over(rules: Iterable[Rule]) -> Rule:
     """What 不伴 means beside these: an ADRG without a group for CC has its CC cases there, too."""
-    levels = {atom.level for rule in rules for atom in atoms(rule) if isinstance(atom, Severity)}
+    levels = {level for rule in rules for level in _levels(rule)}
     if "cc" in levels:
         return Not(_ANY_CC)
     return Not(Severity("mcc")) if levels else TRUE
+
+
+def _levels(rule: Rule) -> frozenset[str]:
+    return frozenset(atom.level for atom in atoms(rule) if isinstance(atom, Severity))
 
 
 def _read(
@@ -106,21 +112,26 @@ def _read(
             return Alternative(drg, parse_notation(drg.when, meaning, attributes))
         except NotationError as error:
             return Alternative(drg, None, f"the condition of {drg.code} cannot be read: {error}")
+    # What an ADRG does not divide is spelled like the ADRG.
+    default = "" if drg.code == adrg.code else suffixes.get(drg.code[-1])
+    usual = parse_notation(default, meaning, attributes) if default else TRUE
     fault = ""
     qualifier = _qualifier(adrg, drg, meaning.names)
     if qualifier:
         try:
-            return Alternative(drg, parse_notation(qualifier, meaning, attributes))
+            rule = parse_notation(qualifier, meaning, attributes)
         except NotationError as error:
             fault = f"{qualifier!r} in the name of {drg.code} is not in its rule: {error}"
-    # What an ADRG does not divide is spelled like the ADRG.
-    default = "" if drg.code == adrg.code else suffixes.get(drg.code[-1])
+        else:
+            # 9 says nothing of severities, so a name may.
+            odd = default and _levels(rule) != _levels(usual)
+            told = f"the name of {drg.code} says {qualifier!r}, its last digit {default}"
+            return Alternative(drg, rule, note=f"{told}; the name holds" if odd else "")
     if default is None:
         told = f"what the last character of {drg.code} means is not said"
         hint = "write its condition, or give [suffix] in a map"
         return Alternative(drg, None, fault or f"{told}; {hint}")
-    rule = parse_notation(default, meaning, attributes) if default else TRUE
-    return Alternative(drg, rule, fault)
+    return Alternative(drg, usual, fault)
 
 
 def _qualifier(adrg: Group, drg: Subgroup, names: str) -> str:
@@ -154,5 +165,5 @@ def _ordered(found: list[Alternative]) -> list[Alternative]:
     last = ordered[-1] if ordered else None
     # Behind the DRGs with complications, 不伴 needs no saying.
     if last is not None and isinstance(last.rule, Not) and last.rule.term in rules:
-        ordered[-1] = Alternative(last.drg, TRUE, last.fault)
+        ordered[-1] = replace(last, rule=TRUE)
     return ordered
