@@ -14,11 +14,12 @@ from grouper.errors import CaseTableError, MissingExtraError
 from grouper.intake.batches import ROWS, Batch, Source, in_order
 from grouper.intake.fields import table_of
 from grouper.intake.layout import Layout
+from grouper.intake.values import column
 
 SUFFIXES = (".duckdb", ".ddb", ".db")
 _POSTGRES = re.compile(r"postgres(ql)?://", re.IGNORECASE)
 _TABLES = (
-    "SELECT table_schema, table_name FROM information_schema.tables"
+    "SELECT table_catalog, table_schema, table_name FROM information_schema.tables"
     " WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
     " ORDER BY table_schema, table_name"
 )
@@ -70,7 +71,8 @@ def _by_name(ask: Ask) -> dict[str, str]:
     for row in ask(_TABLES).read_all().to_pylist():
         name = table_of(row["table_name"])
         if name is not None:
-            queries.setdefault(name, f'SELECT * FROM "{row["table_schema"]}"."{row["table_name"]}"')
+            place = ".".join(map(column, row.values()))
+            queries.setdefault(name, f"SELECT * FROM {place}")
     return queries
 
 
@@ -81,10 +83,19 @@ def _rechunked(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
         held.append(batch)
         rows += batch.num_rows
         if rows >= ROWS:
-            yield pa.Table.from_batches(held)
+            yield _stored(pa.Table.from_batches(held))
             held, rows = [], 0
     if held:
-        yield pa.Table.from_batches(held)
+        yield _stored(pa.Table.from_batches(held))
+
+
+def _stored(rows: pa.Table) -> pa.Table:
+    """Columns as they are stored: PostgreSQL's numeric, which has no limit, comes as text."""
+    for at, field in enumerate(rows.schema):
+        if isinstance(field.type, pa.BaseExtensionType):
+            plain = rows.column(at).cast(field.type.storage_type)
+            rows = rows.set_column(at, field.name, plain)
+    return rows
 
 
 @contextmanager

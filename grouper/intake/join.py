@@ -202,7 +202,8 @@ class Joined:
             " WHEN f.principals > 1 THEN 'several_principals' END"
         )
         detail = (
-            "CASE reason WHEN 'unreadable' THEN _bad WHEN 'unknown_code' THEN coalesce(nullif(_unknown, ''), told)"
+            "CASE reason WHEN 'unreadable' THEN _bad"
+            " WHEN 'unknown_code' THEN coalesce(nullif(_unknown, ''), told)"
             f" WHEN '{repeated}' THEN times || ' rows' WHEN 'several_principals'"
             " THEN principals || ' of ' || diagnoses || ' diagnoses' ELSE coalesce(told, '') END"
         )

@@ -213,7 +213,7 @@ def test_rows_that_do_not_join_are_told_and_counted(tmp_path: Path) -> None:
         ("iteminfo", 5, "no_value"),
     ]
     nameless = [r["reason"] for r in rejected if r["table"] == "setlinfo" and not r["case_id"]]
-    assert nameless == ["no_id", "damaged"]
+    assert nameless == ["damaged", "no_id"]
     for name, one in done.counts.items():
         parts = one.used + one.left_out + one.with_rejected_case + sum(one.rejected.values())
         assert one.read == parts, name
