@@ -265,6 +265,8 @@ class Driver:
         exempt = [
             kind for kind, code in enumerate(self.codes) if {code, code[:3]} & set(rules.exempt)
         ]
+        # Two cases that have no group are not of the same group.
+        exempt += [len(self.codes), len(self.codes) + 1]
         shared = values.StaysShared(
             str(self.out), self.numbers, rules.days, tuple(exempt), _STAY_BUCKETS
         )

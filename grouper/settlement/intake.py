@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -35,13 +34,13 @@ from grouper.settlement.arrivals import (
 )
 from grouper.settlement.dip import dip_keys, kinds_of
 from grouper.settlement.months import MONTHS
-from grouper.settlement.numbers import SCALE, p8
 from grouper.settlement.plan import Accounts, IntakePlan, make_accounts, make_plan
 from grouper.settlement.policy import Policy
 from grouper.settlement.prices import PriceList, bills, leaving
 from grouper.settlement.region import INSURANCES, LEVELS
 from grouper.settlement.routes import CODE, DRG, INVALID, ITEM, PER_DIEM, REASONS
 from grouper.settlement.scope import Moved, settle_scope
+from grouper.settlement.uplifts import case_factors
 
 __all__ = [
     "AMOUNTS",
@@ -73,6 +72,8 @@ def intake_columns(policy: Policy) -> tuple[Column, ...]:
         names.append("tcm_flag")
     if policy.coefficient.child_uplift:
         names.append("age")
+    if policy.coefficient.uplifts:
+        names += ["age", "dx", "px"]
     if policy.readmission.days is not None:
         names += ["person_id", "admission_date", "discharge_date"]
     if policy.price.table:
@@ -204,7 +205,7 @@ def take_in(
         account.astype(np.int32),
         np.where(null["compliant_cost"], fen["total_cost"], fen["compliant_cost"]),
         amounts,
-        _factors(batch, plan, hospital) if plan.with_factors else None,
+        case_factors(batch, grouped.severity, plan, hospital) if plan.with_factors else None,
         days,
         None if billed is None else billed[2],
         faults.table(),
@@ -253,30 +254,6 @@ def _per_diem(
     paid = route == PER_DIEM
     days[paid] = np.maximum(los[paid], 1)
     return days
-
-
-def _factors(batch: pa.RecordBatch, plan: IntakePlan, hospital: Codes) -> Ints:
-    """The factor of each case in 1e-8: hospital factor × (1 + uplifts), rounded once."""
-    rules = plan.policy.coefficient
-    variant = np.zeros(batch.num_rows, np.int64)
-    if rules.tcm_uplift:
-        variant += flags(batch, "tcm_flag")
-    if rules.child_uplift:
-        age = integers(batch, "age", -1)
-        variant += 2 * ((age >= 0) & (age <= rules.child_age))
-    table = [
-        [
-            p8(
-                Fraction(own, SCALE)
-                * (1 + (rules.tcm_uplift if uplift & 1 else 0))
-                * (1 + (rules.child_uplift if uplift & 2 else 0))
-            )
-            for uplift in range(4)
-        ]
-        for own in (*(plan.factors or (SCALE,) * len(plan.first_paid)), SCALE)
-    ]
-    found: Ints = np.array(table, np.int64)[hospital, variant]
-    return found
 
 
 def _pools(

@@ -131,7 +131,11 @@ class IntakePlan:
         """Whether points of a case are multiplied by a factor of its own."""
         rules = self.policy.coefficient
         return bool(
-            self.factors or rules.tcm_uplift or rules.child_uplift or rules.kind in BY_HOSPITAL
+            self.factors
+            or rules.tcm_uplift
+            or rules.child_uplift
+            or rules.uplifts
+            or rules.kind in BY_HOSPITAL
         )
 
     def in_year(self, year: int) -> IntakePlan:

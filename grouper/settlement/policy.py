@@ -13,11 +13,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from grouper.settlement.policycoefficient import BY_HOSPITAL, Coefficient, Uplift
 from grouper.settlement.policygroups import (
-    BY_HOSPITAL,
     Band,
     Bands,
-    Coefficient,
     Groups,
     High,
     Low,
@@ -71,6 +70,7 @@ __all__ = [
     "Supervision",
     "Trim",
     "Ungroupable",
+    "Uplift",
     "Weights",
     "YearEnd",
 ]

@@ -20,8 +20,6 @@ from grouper.settlement.policykeys import (
 
 CostColumn = Literal["total_cost", "compliant_cost"]
 MeanOf = Literal["level", "region"]
-BY_HOSPITAL = ("hospital", "blend")
-"""Kinds of coefficient that differ between hospitals of a level."""
 
 
 class Multiple(Section):
@@ -137,44 +135,6 @@ class Stability(Section):
         False,
         "read the source literally: only a group of at most one case is unstable",
         "按原文字面：仅病例数≤1 的病组不稳定",
-        source="section 4",
-    )
-
-
-class Coefficient(Section):
-    """Coefficients (等级差异系数) between hospital levels."""
-
-    kind: Literal["level", "none", "hospital", "blend"] = key(
-        "level",
-        "level: mean of the level / region mean; hospital: mean of the hospital / region mean; "
-        "blend: a part of each; none: 1 for all",
-        "系数类型：level 按医院等级，hospital 按医院，blend 两者加权，none 不设系数",
-        source="section 4; Jinhua",
-    )
-    level_part: Share = key(
-        "0.5", "part of the level in a blend", "加权时等级系数占比", source="section 4"
-    )
-    basic_value: NotNegative = key(
-        1, "common value of a basic group", "基础病组统一系数", source="section 4"
-    )
-    factor_table: str = key(
-        "",
-        "table of rates.csv with a factor per hospital (class: hospital, class or level); "
-        "empty: none",
-        "rates.csv 中医院系数表名；空为无",
-        source="section 10",
-    )
-    tcm_uplift: NotNegative = key(
-        0, "added to 1 for a case with tcm_flag", "中医病例加成", source="section 4"
-    )
-    child_uplift: NotNegative = key(0, "added to 1 for a child", "儿童病例加成", source="section 4")
-    child_age: Annotated[int, Field(ge=0)] = key(
-        6, "a child is at most this old", "儿童年龄上限", unit="years", source="section 4"
-    )
-    fallback: Literal["one", "nearest"] = key(
-        "one",
-        "a level without cases: 1, or as the nearest level (the lower one on a tie)",
-        "无病例的等级：one 取 1，nearest 取最近等级（同距取低）",
         source="section 4",
     )
 
