@@ -142,10 +142,18 @@ def run_sweep(
     for value, policy in zip(sweep.values, policies, strict=True):
         folder = out / "runs" / _name(value)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        rerun(region, scheme, policy, folder, runner, encoding=encoding)
+        rerun(region, scheme, _without_lists(policy, sweep.key), folder, runner, encoding=encoding)
         points.append(_point(folder, exact_text(value)))
         advance(1)
     return Swept(sweep, scheme, out, points)
+
+
+def _without_lists(policy: Policy, key: str) -> Policy:
+    """The policy without the check of the lists, which is the same in every run of a sweep."""
+    if key.startswith("quality."):
+        return policy
+    quality = policy.quality.model_copy(update={"report": False})
+    return policy.model_copy(update={"quality": quality})
 
 
 def _name(value: Fraction) -> str:

@@ -20,17 +20,17 @@ def terminal_tables(found: Comparison) -> list[Table]:
     return [_groups(found), _causes(found), _hospitals(found)]
 
 
-def detail_text(found: Comparison, kind: str, detail: str) -> str:
-    """What a cause is about, in words."""
+def detail_text(found: Comparison, kind: str, detail: str, language: int = 0) -> str:
+    """What a cause is about, in Chinese (0) or English (1) words."""
     ends = detail.split(" → ")
     if kind in {"moved", "weight"}:
         names = {drg.code: drg.name for drg in found.drgs}
-        names["-"] = WORDS["ungrouped_cases"][0]
+        names["-"] = WORDS["ungrouped_cases"][language]
         return " → ".join(f"{code} {names.get(code, '')}".strip("- ") for code in ends)
     prefix = {"route": "route", "class": "class", "rule": "class", "point_value": "pool"}.get(kind)
     if kind == "coefficient":
-        return word("level", detail)
-    return " → ".join(word(prefix, code) for code in ends) if prefix else detail
+        return word("level", detail, language)
+    return " → ".join(word(prefix, code, language) for code in ends) if prefix else detail
 
 
 def _groups(found: Comparison) -> Table:

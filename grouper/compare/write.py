@@ -39,7 +39,13 @@ def write_comparison(found: Comparison, out: Path) -> Path:
 
 def _tables(found: Comparison) -> dict[str, dict[str, Any]]:
     causes = [
-        [c.kind, detail_text(found, c.kind, c.detail), c.cases, c.points, c.effect]
+        [
+            c.kind,
+            [detail_text(found, c.kind, c.detail, language) for language in (0, 1)],
+            c.cases,
+            c.points,
+            c.effect,
+        ]
         for c in found.causes
     ]
     return {

@@ -195,7 +195,7 @@ COLUMNS: Final[dict[str, Shown]] = {
     "money_b": Shown("money", "B", "B"),
     "d_money": Shown("money", "增减", "B − A"),
     "cause": Shown("word:cause", "原因", "Cause"),
-    "detail": Shown("text", "具体", "Detail"),
+    "detail": Shown("both", "具体", "Detail"),
     "effect": Shown("money", "影响金额", "Effect", summed=True),
     "key_number": Shown("shown", "参数值", "Key value"),
     "due_sum": Shown("money", "清算应补(退)", "Due"),
@@ -241,4 +241,4 @@ for _one in INDICATORS.values():
     if _one.code == "drg_count":
         _kind = "int"
     _name = _one.en.partition(":")[0].partition(",")[0]
-    COLUMNS[f"by_{_one.code}"] = Shown(_kind, _one.zh + _zh, _name + _en)
+    COLUMNS[f"by_{_one.code}"] = Shown(_kind, _one.zh + _zh, _name[:1].upper() + _name[1:] + _en)

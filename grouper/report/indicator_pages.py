@@ -89,7 +89,7 @@ class IndicatorPages:
                 f"{one.zh}（未评价：缺少列 {', '.join(lack)}）",
                 f"{one.en} (not evaluated: no ",
             )
-            rows.append([[zh, f"{en}column {', '.join(lack)})"], *[None] * 6])
+            rows.append([_both(zh, f"{en}column {', '.join(lack)})"), *[None] * 6])
         return rows
 
     def _months(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class IndicatorPages:
             flagged[row["signal"]] += bool(row["above_peers"])
         rows: list[Row] = []
         for row in self._found.signals_table().to_pylist():
-            words = [row["zh"], row["en"]]
+            words = _both(row["zh"], row["en"])
             if row["evaluated"]:
                 rate = share(row["cases"], row["among"])
                 counts = [row["cases"], row["among"], rate, flagged[row["signal"]], ["", ""]]
@@ -147,7 +147,7 @@ class IndicatorPages:
     @cached_property
     def _signal_words(self) -> dict[str, Both]:
         return {
-            one.code: [one.zh.format(**self._limits), one.en.format(**self._limits)]
+            one.code: _both(one.zh.format(**self._limits), one.en.format(**self._limits))
             for one in self._found.signals
         }
 
@@ -180,7 +180,11 @@ class IndicatorPages:
 
 
 def _named(one: Indicator) -> Both:
-    return [one.zh, one.en]
+    return _both(one.zh, one.en)
+
+
+def _both(zh: str, en: str) -> Both:
+    return [zh, en[:1].upper() + en[1:]]
 
 
 _COUNTED: Final = "drg_count"

@@ -204,11 +204,11 @@ class Workbook:
         return str(value)
 
 
-def word(prefix: str, code: str) -> str:
-    """A code of the run's tables in Chinese; itself where it has no word."""
+def word(prefix: str, code: str, language: int = 0) -> str:
+    """A code of the run's tables in Chinese (0) or English (1); itself where it has no word."""
     if prefix == "column":
-        return COLUMNS[code].zh
+        return COLUMNS[code][1 + language]
     if prefix == "pool" and "/" in code:
         city, _, insurance = code.rpartition("/")
-        return f"{city}/{word(prefix, insurance)}"
-    return WORDS.get(f"{prefix}.{code}", (code, code))[0]
+        return f"{city}/{word(prefix, insurance, language)}"
+    return WORDS.get(f"{prefix}.{code}", (code, code))[language]

@@ -191,7 +191,12 @@ const CHARTS = {
       if (bound) { mark(bound[2], t("bound.low"), "#a67a1c", "dash"); mark(bound[1], t("mean"), INK, "solid"); mark(bound[3], t("bound.high"), LOSS, "dash"); }
     } else {
       mark(PAGE.mean, t("mean"), INK, "solid");
-      for (const [of, , low, high] of PAGE.bounds) { mark(low, `${t("bound.low")} ${t("level." + of)}`, "#a67a1c", "dash"); mark(high, `${t("bound.high")} ${t("level." + of)}`, LOSS, "dash"); }
+      for (const [at, name, color] of [[2, "bound.low", "#a67a1c"], [3, "bound.high", LOSS]]) {
+        // Levels with one bound share a line.
+        const byValue = new Map();
+        for (const bound of PAGE.bounds) byValue.set(bound[at], [...(byValue.get(bound[at]) || []), bound[0]]);
+        for (const [value, levels] of byValue) mark(value, levels.length === PAGE.bounds.length && levels.length > 1 ? t(name) : `${t(name)} ${levels.map((of) => t("level." + of)).join(state.lang === "zh" ? "、" : ", ")}`, color, "dash");
+      }
     }
     lines.sort((a, b) => a[0] - b[0]).forEach(([value, text, color, dash], i) => {
       shapes.push({ type: "line", x0: value, x1: value, y0: 0, y1: 1, yref: "paper", line: { color, width: 1.5, dash } });
@@ -200,7 +205,7 @@ const CHARTS = {
     const ends = [...lines.map((line) => Math.log10(line[0])), first / PAGE.bins, (last + 1) / PAGE.bins];
     // A log axis of much less than a power of ten may find no place for a tick.
     const low = Math.min(...ends), high = Math.max(...ends), room = Math.max(0, 1 - (high - low)) / 2;
-    return { traces, layout: { barmode: "stack", bargap: 0, showlegend: true, shapes, annotations, yaxis: { title: { text: t("axis.cases") }, tickformat: "," },
+    return { traces, layout: { barmode: "stack", bargap: 0, showlegend: true, shapes, annotations, yaxis: { title: { text: t("axis.cases") }, tickformat: ",", ...whole(Math.max(...rows.map((row) => row[3]))) },
       xaxis: { type: "log", title: { text: t("axis.cost") }, tickformat: ",", dtick: "D2", range: [low - 0.05 - room, high + 0.18 + room] } } };
   },
   quality_rules() {
@@ -260,6 +265,8 @@ const CHARTS = {
   },
 };
 
+/* An axis of few cases counts them one by one. */
+const whole = (most) => (most <= 5 ? { dtick: 1 } : {});
 function hline(y) {
   return { type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: "#8795a0", width: 1, dash: "dot" } };
 }

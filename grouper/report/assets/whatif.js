@@ -15,12 +15,12 @@ Object.assign(CHARTS, {
   causes() {
     const at = (name) => columnOf("causes", name);
     const rows = PAGE.tables.causes.rows.slice(0, 10).reverse();
-    const brief = (row) => (row[at("cause")] === "moved" ? row[at("detail")].split(" → ").map((end) => end.split(" ")[0]).join(" → ") : row[at("detail")]);
+    const brief = (row) => (row[at("cause")] === "moved" ? show("both", row[at("detail")]).split(" → ").map((end) => end.split(" ")[0]).join(" → ") : show("both", row[at("detail")]));
     const label = (row) => shorten([wordOf("cause", row[at("cause")]), brief(row)].filter(Boolean).join(" · "), 32);
     const values = rows.map((row) => money(row[at("effect")]));
     return { height: Math.max(200, 70 + 32 * rows.length), traces: [{ type: "bar", orientation: "h", y: rows.map((row, i) => `${label(row)}${"\u200b".repeat(i)}`), x: values, marker: signed(values),
       text: rows.map((row) => show("money", row[at("effect")])), textposition: "outside", cliponaxis: false, textfont: { size: 11, color: SOFT },
-      hovertext: rows.map((row) => `<b>${escaped(wordOf("cause", row[at("cause")]))}</b><br>${escaped(row[at("detail")])}<br>${columnTitle("cases")} ${show("int", row[at("cases")])}`),
+      hovertext: rows.map((row) => `<b>${escaped(wordOf("cause", row[at("cause")]))}</b><br>${escaped(show("both", row[at("detail")]))}<br>${columnTitle("cases")} ${show("int", row[at("cases")])}`),
       hovertemplate: `%{hovertext}<br>%{x:,.2f} ${unitName()}<extra></extra>` }],
       layout: { bargap: 0.35, yaxis: { type: "category", showgrid: false, tickfont: { size: 12, color: INK } }, xaxis: { ...unitAxis(), range: [Math.min(0, ...values) * 1.12, Math.max(0, ...values) * 1.12] }, margin: { l: 8, r: 60, t: 8, b: 8 } } };
   },
