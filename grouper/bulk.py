@@ -20,6 +20,7 @@ from grouper.duplicates import HashedIds, duplicates_among
 from grouper.errors import OutputError
 from grouper.execution import Runner
 from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch
+from grouper.oddcodes import OddCodes, count_odd_codes, join_odd_codes, write_odd_codes
 from grouper.parts import ParquetFile, disk_errors, part_name
 from grouper.scheme import Scheme
 
@@ -44,6 +45,7 @@ class _Unknown(NamedTuple):
     dx: int
     px: int
     undated: int
+    odd: pa.Table
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def _group_part(shared: _Grouping, part: Part) -> _Unknown:
     So the input is read once, though only its end tells which ids stand more than once.
     """
     ids = HashedIds()
+    odd = OddCodes()
     dx = px = undated = 0
     path = str(_answers_file(shared.work, part.number))
     with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, _ANSWERS) as writer:
@@ -68,8 +71,9 @@ def _group_part(shared: _Grouping, part: Part) -> _Unknown:
             writer.write_batch(_answers(grouped))
             dx, px = dx + grouped.unknown_dx, px + grouped.unknown_px
             undated += grouped.undated
+            odd.add(batch, grouped)
     ids.save(shared.work, part.number)
-    return _Unknown(dx, px, undated)
+    return _Unknown(dx, px, undated, odd.table())
 
 
 def _answers(grouped: GroupedBatch) -> pa.RecordBatch:
@@ -129,15 +133,20 @@ def group_files(
     out: Path,
     runner: Runner,
     progress: Progress | None = None,
+    *,
+    codes: Path | None = None,
 ) -> dict[str, int]:
     """Group all cases of a source into `out`.
 
     Args:
         out: `X.parquet` becomes one file, any other name a folder of `part-NNNNN.parquet`. What
             stands there is replaced in one step, after the whole input has been grouped.
+        codes: where to write the odd codes (`oddcodes.ODD_CODES`), as Parquet or as `X.csv`; by
+            hospital where the source has `hospital_id`.
 
     Returns:
-        Number of cases by status, of unknown codes, and of cases for which no pack is valid.
+        Number of cases by status, of unknown codes, of retired and grey ones (`grey_dx` …), and of
+        cases for which no pack is valid.
 
     Raises:
         OutputError: `out` cannot be written, or is a folder that holds something else.
@@ -146,9 +155,11 @@ def group_files(
     as_file = out.suffix == ".parquet"
     _check_replaceable(out, as_file)
     counts: Counter[str] = Counter(dict.fromkeys(STATUS, 0))
+    odd: list[pa.Table] = []
     with _work_folder(out) as work:
         for unknown in runner.map(_group_part, _Grouping(source, scheme, str(work)), source.parts):
             counts.update(unknown_dx=unknown.dx, unknown_px=unknown.px, undated=unknown.undated)
+            odd.append(unknown.odd)
         numbers = [part.number for part in source.parts]
         duplicates = duplicates_among(numbers, runner, work)
         target = work / "out.parquet" if as_file else work / "out"
@@ -164,6 +175,12 @@ def group_files(
                 if progress is not None:
                     progress(sum(written.counts.get(s, 0) for s in STATUS))
         _replace(target, out, work)
+    found = join_odd_codes(odd)
+    for (kind, name), count in count_odd_codes(found).items():
+        if kind != "unknown":
+            counts[f"{kind}_{name}"] += count
+    if codes is not None:
+        write_odd_codes(found, codes)
     return dict(counts)
 
 

@@ -35,12 +35,14 @@ class CodeLists:
         offsets: int32[n + 1], where the list of each case begins.
         kinds: int32[], kind of each dictionary entry; the last one stands for null.
         unknown: how many codes the pack knows nowhere.
+        whole: the same with the codes that were taken out; None where none was.
     """
 
     positions: Int32Array
     offsets: Int32Array
     kinds: Int32Array
     unknown: int
+    whole: CodeLists | None = None
 
 
 def build_index(table: CodeTable) -> CodeIndex:
@@ -72,6 +74,7 @@ def read_codes(
         before[found.offsets],
         found.kinds,
         found.unknown,
+        found,
     )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from grouper.cases import (
     check_columns,
     wanted_for_grouping,
 )
-from grouper.codelists import build_index, read_codes, text_buffers
+from grouper.codelists import CodeLists, build_index, read_codes, text_buffers
 from grouper.kernels.arrays import readonly
 from grouper.kernels.codes import CodeIndex
 from grouper.kernels.grouping import CaseArrays, SchemeArrays, group_cases
@@ -42,6 +42,19 @@ RESULT_SCHEMA: Final = pa.schema(
 """Columns of the grouped table."""
 
 
+class Lists(NamedTuple):
+    """The codes of cases that one scheme grouped.
+
+    Attributes:
+        rows: which cases of the batch; None for all.
+    """
+
+    scheme: Scheme
+    dx: CodeLists
+    px: CodeLists
+    rows: npt.NDArray[np.intp] | None = None
+
+
 @dataclass(frozen=True)
 class GroupedBatch:
     """The result of one batch, in the order of its cases.
@@ -54,6 +67,7 @@ class GroupedBatch:
         unknown_dx, unknown_px: how many codes the pack knows nowhere.
         undated: how many cases were discharged on a day for which no pack of a registry is valid,
             or on an unknown day; they are ungrouped.
+        lists: the codes of the cases, scheme by scheme, for counting odd ones.
     """
 
     scheme: Scheme = field(repr=False)
@@ -64,6 +78,7 @@ class GroupedBatch:
     unknown_dx: int
     unknown_px: int
     undated: int = 0
+    lists: tuple[Lists, ...] = field(default=(), repr=False)
 
     @cached_property
     def hashes(self) -> tuple[UInt64Array, UInt64Array]:
@@ -243,7 +258,10 @@ def group_batch(
     outcome = np.empty(rows, np.int32)
     severity = np.empty(rows, np.int8)
     group_cases(loaded.arrays, cases, reason, outcome, severity)
-    grouped = GroupedBatch(scheme, case_id, outcome, severity, reason, dx.unknown, px.unknown)
+    lists = (Lists(scheme, dx, px),)
+    grouped = GroupedBatch(
+        scheme, case_id, outcome, severity, reason, dx.unknown, px.unknown, lists=lists
+    )
     if duplicates is not None:
         grouped.mark_duplicates(duplicates)
     return grouped
@@ -310,6 +328,7 @@ def _group_by_day(
     reason = np.zeros(rows, np.int8)
     undated = np.ones(rows, np.bool_)
     unknown_dx = unknown_px = 0
+    lists: list[Lists] = []
     # The answers of the schemes stand one after the other; number 0 is none in each of them.
     before = 0
     for member in scheme.dated:
@@ -319,6 +338,8 @@ def _group_by_day(
         found = group_batch(batch.filter(pa.array(valid)), member)
         outcome[valid] = np.where(found.outcome == NO_ANSWER, NO_ANSWER, found.outcome + before)
         severity[valid], reason[valid] = found.severity, found.reason
+        rows_here = np.flatnonzero(valid)
+        lists += [mine._replace(rows=rows_here) for mine in found.lists]
         undated &= ~valid
         unknown_dx, unknown_px = unknown_dx + found.unknown_dx, unknown_px + found.unknown_px
         before += len(member.compiled.outcomes) - 1
@@ -328,8 +349,9 @@ def _group_by_day(
         severity[undated], reason[undated] = found.severity, found.reason
     case_id = batch.column("case_id")
     grouped = GroupedBatch(
-        scheme, case_id, outcome, severity, reason, unknown_dx, unknown_px, int(undated.sum())
-    )
+        scheme, case_id, outcome, severity, reason, unknown_dx, unknown_px, int(undated.sum()),
+        tuple(lists),
+    )  # fmt: skip
     if duplicates is not None:
         grouped.mark_duplicates(duplicates)
     return grouped

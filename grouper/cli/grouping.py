@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from grouper.cli.options import (
     WorkersOption,
     check_encoding,
     note,
+    odd_code_lines,
     progress_bar,
     running,
 )
@@ -38,36 +40,44 @@ def group(
     ray: RayOption = None,
     encoding: EncodingOption = "utf-8",
     edition: EditionOption = "insurance",
+    codes: Annotated[
+        Path | None,
+        typer.Option(
+            "--codes",
+            metavar="FILE",
+            help="Write unknown, retired and grey codes by hospital: X.csv or X.parquet.",
+        ),
+    ] = None,
 ) -> None:
     """Group cases: MDC, ADRG and DRG of each (病例分组)."""
     from grouper.bulk import group_files
-    from grouper.cases import open_cases
+    from grouper.cases import COLUMNS, open_cases
     from grouper.grouping import columns_for, required_for
     from grouper.scheme import load_scheme
     from grouper.stores import copied, written
 
     loaded = load_scheme(scheme, edition=edition)
+    hospital = () if codes is None else (COLUMNS["hospital_id"],)
     with copied(cases) as given, written(out) as target:
         source = open_cases(
             given,
-            wanted=columns_for(loaded),
+            wanted=(*columns_for(loaded), *hospital),
             required=required_for(loaded),
             encoding=check_encoding(encoding),
         )
         for name in source.absent:
             note(f"no column {name}: it counts as null")
         with running(workers, ray) as runner, progress_bar("grouping", source.rows) as advance:
-            counts = group_files(source, loaded, target, runner, advance)
+            counts = group_files(source, loaded, target, runner, advance, codes=codes)
     total = sum(counts[s] for s in ("grouped", "ambiguous", "ungrouped", "invalid"))
     typer.echo(
         f"{total:,} cases: {counts['grouped']:,} grouped, {counts['ambiguous']:,} ambiguous,"
         f" {counts['ungrouped']:,} ungrouped, {counts['invalid']:,} invalid"
     )
-    if counts.get("unknown_dx") or counts.get("unknown_px"):
-        typer.echo(
-            f"codes that {loaded.id} does not know: {counts['unknown_dx']:,} of diagnoses,"
-            f" {counts['unknown_px']:,} of procedures"
-        )
+    for line in odd_code_lines(counts, loaded.id, mapped=bool(loaded.edition)):
+        typer.echo(line)
+    if codes is not None:
+        typer.echo(f"codes by hospital: {codes}")
     if counts.get("undated"):
         note(f"{counts['undated']:,} cases were discharged on days without a valid pack")
     typer.echo(f"written to {out}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,6 +49,25 @@ def check_encoding(name: str) -> str:
         return "utf-8" if codecs.lookup(name).name == "utf-8" else name
     except LookupError:
         raise typer.BadParameter(f"unknown encoding {name!r}; use utf-8 or gb18030") from None
+
+
+def odd_code_lines(counts: Mapping[str, int], scheme: str, *, mapped: bool) -> Iterator[str]:
+    """What to say of unknown, retired and grey codes.
+
+    Args:
+        counts: `unknown_dx`, `retired_px` …
+        mapped: whether codes of another edition were mapped.
+    """
+    retired = "of another edition, mapped" if mapped else "of these --edition clinical maps"
+    told = (
+        ("unknown", f"codes that {scheme} does not know"),
+        ("retired", retired),
+        ("grey", "grey codes (known, but the scheme's map names another)"),
+    )
+    for kind, what in told:
+        dx, px = counts.get(f"{kind}_dx", 0), counts.get(f"{kind}_px", 0)
+        if dx or px:
+            yield f"{what}: {dx:,} of diagnoses, {px:,} of procedures"
 
 
 def note(text: str) -> None:

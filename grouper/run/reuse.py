@@ -58,6 +58,7 @@ class Reuse:
         same_rows: whether the same cases must be invalid for the same reasons.
         same_pools: whether the same cases must have the same pool as well.
         lists: the stages of the check of the lists, where they would come out the same.
+        stages: all its stages.
     """
 
     run: str
@@ -66,6 +67,7 @@ class Reuse:
     same_rows: bool
     same_pools: bool
     lists: tuple[Mapping[str, Any], ...]
+    stages: tuple[Mapping[str, Any], ...] = ()
 
 
 def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy) -> Reuse:
@@ -108,7 +110,7 @@ def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy
     lists: tuple[Mapping[str, Any], ...] = ()
     if same_rows and policy.quality.report:
         lists = tuple(s for s in old.stages if s["stage"] in LIST_STAGES)
-    return Reuse(str(run), old.digests, stage["counts"], same_rows, same_pools, lists)
+    return Reuse(str(run), old.digests, stage["counts"], same_rows, same_pools, lists, tuple(old.stages))
 
 
 def take_lists(out: Path, manifest: Manifest, reuse: Reuse) -> None:
@@ -124,6 +126,24 @@ def take_lists(out: Path, manifest: Manifest, reuse: Reuse) -> None:
             (out / name).parent.mkdir(exist_ok=True)
             _link(path, out / name)
         manifest.stages.append(dict(stage))
+
+
+def take_stage(out: Path, manifest: Manifest, reuse: Reuse, stage: str) -> None:
+    """Take the tables of a stage that follows from cases and scheme alone.
+
+    Raises:
+        RunError: the earlier run was made without them, or they were altered.
+        OSError: one of them cannot be written.
+    """
+    known = next((one for one in reuse.stages if one["stage"] == stage), None)
+    if known is None:
+        raise RunError(
+            f"the run to reuse was made without the table {stage}",
+            hint="leave --reuse out, or settle that run again with this version",
+        )
+    for name in known["digests"]:
+        _link(_whole(reuse, name), out / name)
+    manifest.stages.append(dict(known))
 
 
 def _whole(reuse: Reuse, name: str) -> Path:

@@ -21,6 +21,7 @@ from grouper.context import CASES, PLAIN, case_rows
 from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch, id_hashes
 from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark
+from grouper.oddcodes import OddCodes
 from grouper.kernels.statistics import add_accounts, add_cells
 from grouper.parts import ParquetFile, part_name
 from grouper.quality.evaluate import Plan
@@ -121,6 +122,7 @@ class GroupResult:
         books: sums of the cases of route ``drg``; ``per_diem``: of that route.
         cost: total cost by route, and as `settlement.scope` moved it, in fen.
         apart: positions of the cases of which drugs are paid apart.
+        odd: counts of odd codes; None where the grouping is an earlier run's.
     """
 
     cells: CellSums
@@ -131,6 +133,7 @@ class GroupResult:
     cost: Counter[str] = field(default_factory=Counter)
     reviewed: list[ReviewedCase] = field(default_factory=list)
     apart: list[Ints] = field(default_factory=list)
+    odd: pa.Table | None = None
 
 
 def group_task(shared: GroupShared, part: Part) -> Done:
@@ -170,6 +173,7 @@ def _group_part(
     size = (shared.plan.accounts.size, AMOUNT_COLUMNS)
     sums, per_diem = np.zeros(size, np.int64), np.zeros(size, np.int64)
     stays = []
+    odd = OddCodes()
     reuse = None if earlier is None else shared.reuse
     columns = None
     if reuse is not None and shared.lists is None:
@@ -195,6 +199,7 @@ def _group_part(
         for batch in read_part(shared.source, part, columns):
             if earlier is None:
                 grouped = group_batch(batch, shared.scheme, shared.duplicates)
+                odd.add(batch, grouped)
             else:
                 grouped = earlier.take(batch, shared.scheme)
             intake = take_in(batch, grouped, shared.plan, (part.number, result.cases))
@@ -216,6 +221,8 @@ def _group_part(
             if scan is not None:
                 scan.add(batch, grouped.hashes[0])
             result.cases += batch.num_rows
+    if shared.reuse is None:
+        result.odd = odd.table()
     if scan is not None:
         files += scan.files
     if earlier is not None and grouped_out is None:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from grouper.run import stages, values
@@ -41,6 +42,7 @@ class Grouped:
         self.cost: Counter[str] = Counter()
         self.reviewed: list[ReviewedCase] = []
         self.apart: list[NDArray[np.int64]] = []
+        self.odd: list[pa.Table] = []
         self._paid = AccountTotal(accounts, AMOUNT_COLUMNS)
         self._per_diem = AccountTotal(accounts, AMOUNT_COLUMNS)
 
@@ -52,6 +54,8 @@ class Grouped:
         self.cost.update(part.cost)
         self.reviewed += part.reviewed
         self.apart += part.apart
+        if part.odd is not None:
+            self.odd.append(part.odd)
         for total, sums in ((self._paid, part.books), (self._per_diem, part.per_diem)):
             if sums is not None:
                 total.add(sums)

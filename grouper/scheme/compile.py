@@ -8,7 +8,7 @@ the rules tell them apart; `graph.py` builds them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ class CodeTable:
         principal: int32[kinds], class as principal code.
         members: uint64[kinds, words], sets that hold the code, one bit a set.
         dropped: kind of a code that is taken out of its list (`editions`); -1 where none is.
+        odd: int8[kinds], 1 for unknown, 2 for retired, 3 for grey codes (`editions`), else 0.
+        retired: codes of other editions that the pack's map names and the pack itself knows not.
     """
 
     codes: tuple[str, ...]
@@ -40,6 +42,8 @@ class CodeTable:
     principal: Int32Array
     members: npt.NDArray[np.uint64]
     dropped: int = -1
+    odd: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
+    retired: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

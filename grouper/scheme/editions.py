@@ -4,6 +4,10 @@ Hospitals may still write the clinical edition (临床版) while a scheme is sta
 insurance edition (医保版). `dx_map.csv` and `px_map.csv` say which code stands for which. A map is
 applied in one step, never two, and only to a code that the pack itself knows nowhere; `-` drops
 the code from its list, so that the next one takes its place.
+
+The maps also say which codes are odd. A *retired* code (停用编码) is known only to the map; a
+*grey* code (灰码) is in the pack's own list and the map names another one for it. Grey codes are
+never mapped. Both are counted, as unknown ones are.
 """
 
 from __future__ import annotations
@@ -60,33 +64,97 @@ def translated(codes: Sequence[str], table: Mapping[str, str]) -> tuple[str, ...
     return tuple(code for code in mapped if code != DROP)
 
 
+ODD = ("unknown", "retired", "grey")
+"""Kinds of odd codes; `CodeTable.odd` holds positions here, from 1."""
+_UNKNOWN, _RETIRED, _GREY = 1, 2, 3
+
+
+class _Twins:
+    """Kinds that mean to the kernel what other kinds mean, and are odd."""
+
+    def __init__(self, table: CodeTable) -> None:
+        self.first = len(table.principal)
+        self.of: list[int] = []
+        self.odd: list[int] = []
+        self._known: dict[tuple[int, int], int] = {}
+
+    def kind(self, base: int, odd: int) -> int:
+        """The kind that is like `base` and odd in this way."""
+        if base == UNKNOWN:
+            return UNKNOWN
+        if (base, odd) not in self._known:
+            self._known[base, odd] = self.first + len(self.of)
+            self.of.append(base)
+            self.odd.append(odd)
+        return self._known[base, odd]
+
+    def extend(self, table: CodeTable) -> CodeTable:
+        """The table with the new kinds."""
+        return replace(
+            table,
+            principal=np.append(table.principal, table.principal[self.of]),
+            members=np.append(table.members, table.members[self.of], axis=0),
+            odd=np.append(table.odd, np.array(self.odd, np.int8)),
+        )
+
+
+def with_odd_codes(compiled: Compiled, pack: Pack) -> Compiled:
+    """The compiled scheme with grey codes and retired codes marked; no answer changes."""
+    dx, twins = _marked(compiled.dx, pack.dx, pack.dx_map)
+    px, _ = _marked(compiled.px, pack.px, pack.px_map)
+    return _with_kinds(compiled, dx, px, twins.of)
+
+
+def _marked(
+    table: CodeTable, names: Mapping[str, str], mapped: Mapping[str, str]
+) -> tuple[CodeTable, _Twins]:
+    odd = np.zeros(len(table.principal), np.int8)
+    odd[UNKNOWN] = _UNKNOWN
+    table = replace(table, odd=odd)
+    twins = _Twins(table)
+    grey = {code for code, to in mapped.items() if code in names and code != to}
+    kinds = [
+        twins.kind(kind, _GREY) if code in grey else kind
+        for code, kind in zip(table.codes, table.kind_of.tolist(), strict=True)
+    ]
+    retired = tuple(code for code, _ in applied(known_codes(table), mapped))
+    marked = replace(table, kind_of=np.array(kinds, np.int32), retired=retired)
+    return twins.extend(marked), twins
+
+
 def with_edition(compiled: Compiled, pack: Pack) -> Compiled:
     """The compiled scheme with the codes of the other editions added to its own."""
-    dx, px = _extended(compiled.dx, pack.dx_map), _extended(compiled.px, pack.px_map)
-    # The dropped code's kind is the last one; no list that the kernel sees holds it.
+    dx, of = _extended(compiled.dx, pack.dx_map)
+    px, _ = _extended(compiled.px, pack.px_map)
+    return _with_kinds(compiled, dx, px, of)
+
+
+def _with_kinds(compiled: Compiled, dx: CodeTable, px: CodeTable, of: list[int]) -> Compiled:
+    """The compiled scheme with other tables; `of` names what each new kind of diagnosis is like."""
     return replace(
         compiled,
         dx=dx,
         px=px,
-        exclusion=np.append(compiled.exclusion, compiled.exclusion[BLANK]),
-        complication=np.append(compiled.complication, compiled.complication[BLANK]),
-        sites=np.append(compiled.sites, compiled.sites[:, [BLANK]], axis=1),
+        exclusion=np.append(compiled.exclusion, compiled.exclusion[of]),
+        complication=np.append(compiled.complication, compiled.complication[of]),
+        sites=np.append(compiled.sites, compiled.sites[:, of], axis=1),
     )
 
 
-def _extended(table: CodeTable, mapped: Mapping[str, str]) -> CodeTable:
+def _extended(table: CodeTable, mapped: Mapping[str, str]) -> tuple[CodeTable, list[int]]:
     known = known_codes(table)
-    dropped = len(table.principal)
+    twins = _Twins(table)
+    # No list that the kernel sees holds the dropped code's kind.
+    dropped = twins.kind(BLANK, _RETIRED)
     codes, kinds = [], []
     for written, to in applied(known, mapped):
-        kind = dropped if to == DROP else known.best(to)
+        kind = BLANK if to == DROP else known.best(to)
         codes.append(written)
-        kinds.append(UNKNOWN if kind is None else kind)
-    return replace(
+        kinds.append(UNKNOWN if kind is None else twins.kind(kind, _RETIRED))
+    extended = replace(
         table,
         codes=(*table.codes, *codes),
         kind_of=np.append(table.kind_of, np.array(kinds, np.int32)),
-        principal=np.append(table.principal, table.principal[BLANK]),
-        members=np.append(table.members, table.members[[BLANK]], axis=0),
         dropped=dropped,
     )
+    return twins.extend(extended), twins.of

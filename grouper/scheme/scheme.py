@@ -18,7 +18,7 @@ import numpy.typing as npt
 from grouper.cachedir import cache_root, source_digest, writable_folder
 from grouper.errors import PackError
 from grouper.scheme.compile import Compiled, compile_pack
-from grouper.scheme.editions import check_edition, edition_digest, with_edition
+from grouper.scheme.editions import check_edition, edition_digest, with_edition, with_odd_codes
 from grouper.scheme.layers import digest_of, pack_folder, read_layers
 from grouper.scheme.pack import Pack, Weight, parse_layers, read_pack
 from grouper.scheme.registry import is_registry, read_registry
@@ -161,7 +161,7 @@ def by_date(members: Sequence[Scheme], folder: Path) -> Scheme:
 def from_pack(pack: Pack, *, edition: str = "") -> Scheme:
     """Compile a pack that is already in memory; `edition` as in `load_scheme`."""
     edition = check_edition(edition)
-    compiled = compile_pack(pack)
+    compiled = with_odd_codes(compile_pack(pack), pack)
     if edition:
         compiled = with_edition(compiled, pack)
     names: dict[str, str] = {}
