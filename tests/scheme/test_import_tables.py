@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import xlsxwriter
 from typer.testing import CliRunner
 
 from grouper import group, load_scheme
@@ -19,6 +20,7 @@ from grouper.scheme.imported import Imported
 from grouper.scheme.layers import read_layers
 from grouper.scheme.lint import lint
 from grouper.scheme.pack import read_pack
+from grouper.scheme.sheets.cells import read_sheets
 from grouper.scheme.sheets.notation import parse_notation
 from grouper.scheme.sheets.template import write_template
 from tests.scheme.published import Published, Rows, book, folder
@@ -187,6 +189,37 @@ def test_rows_that_cannot_be_read(
 def test_a_code_held_as_a_number_is_told(tmp_path: Path) -> None:
     found = imported(tmp_path, change("ADRG", [*SHEETS["ADRG"], ("MB1", None, None, None, 60.3)]))
     assert "60.3 is a number in the workbook and may have lost zeros" in str(found.unread)
+
+
+def test_a_column_for_each_list(tmp_path: Path) -> None:
+    rows = [
+        ("ADRG Code", "ADRG Name", "Condition", "Other diagnosis 1 code", "手术1编码", "手术2编码"),
+        ("BB1", "x", "(其他诊断1 或 手术1) + 主要手术2", "J96.000", "01.2400", "01.3900"),
+        (None, None, None, "J96.900", None, "01.5900"),
+        ("BR2", "y", "BB1手术2 且 部位 ≥ 2"),
+        ("MB1", "z", "手术3"),
+    ]
+    found = imported(tmp_path, {**change("ADRG", rows), "DRG付费办法": [("一、总则",)]})
+    adrg = "(other_dx in BB1.dx1 or any_px in BB1.px1) and ppx in BB1.px2"
+    assert ("BB1", adrg) in rules_of(found)
+    sets = list(found.rows["sets.csv"])
+    assert [code for name, code in sets if name == "BB1.px2"] == ["01.3900", "01.5900"]
+    told = "\n".join(lost(found))
+    assert "city.xlsx[ADRG]:4: the condition 'BB1手术2 且 部位 ≥ 2' of BR2" in told
+    assert "MB1 has no list any_px3; it has none" in told
+    assert "unused-sheet" in kinds(found)
+
+
+def test_numbers_keep_the_zeros_that_their_format_shows(tmp_path: Path) -> None:
+    made = xlsxwriter.Workbook(str(tmp_path / "n.xlsx"))
+    sheet = made.add_worksheet("手术名称")
+    for row, (value, form) in enumerate([(37.51, "0.0000"), (0.66, "00.0000"), (37.5, "")]):
+        sheet.write_number(row, 0, value, made.add_format({"num_format": form} if form else {}))
+    sheet.merge_range(3, 0, 5, 0, "merged")
+    made.close()
+    (read,) = read_sheets(tmp_path / "n.xlsx")
+    assert [cells[0] for _, cells in read.rows] == ["37.5100", "00.6600", "37.5", "merged"]
+    assert read.numbers == {(1, 0), (2, 0), (3, 0)}
 
 
 MAP = """

@@ -268,6 +268,11 @@ class _Assembly:
             if ".px" in name or "px" in name.rpartition(".")[2]
             for code in codes
         }
+        if not known:
+            raise PackError(
+                "conditions ask for operating-room procedures, and no table has any procedure",
+                hint="give a sheet 有效手术, or mark them in 手术名称 by a column 手术室手术",
+            )
         self.note("or-px", f"no table marks operating-room procedures; all {len(known)} count")
         return known
 

@@ -81,15 +81,30 @@ def find_tables(sheets: Sequence[Sheet], mapped: ColumnMap) -> tuple[list[Found]
         found.extend(_mapped(sheet, table) for sheet in own)
     used = {id(one.sheet) for one in found}
     roles = {table.role for table in mapped.tables}
+    refused: list[tuple[Sheet, PackError]] = []
     for sheet in sheets:
         if id(sheet) in used:
             continue
-        table_found = _known(sheet)
+        try:
+            table_found = _known(sheet)
+        except PackError as error:
+            refused.append((sheet, error))
+            continue
         if table_found is not None and table_found.role not in roles:
             found.append(table_found)
         elif sheet.rows and role_of_name(sheet.title) != "readme":
-            notes.append(Unread(sheet.place, 0, "not used: no known table", False, "unused-sheet"))
+            notes.append(_unused(sheet))
+    have = {one.role for one in found}
+    for sheet, fault in refused:
+        # A sheet of another matter may have such a name, too, beside the table itself.
+        if role_of_name(sheet.title) not in have:
+            raise fault
+        notes.append(_unused(sheet))
     return found, notes
+
+
+def _unused(sheet: Sheet) -> Unread:
+    return Unread(sheet.place, 0, "not used: no known table", False, "unused-sheet")
 
 
 def _listed(sheets: Sequence[Sheet]) -> str:

@@ -88,8 +88,15 @@ class Lists:
         raise NotationError(f"{whose} has no list {wanted}; it has {has}")
 
     def family(self) -> str:
-        """The sites of its MDC."""
-        return f"MDC{self.owner.removeprefix('MDC')[:1]}"
+        """The sites of its MDC.
+
+        Raises:
+            NotationError: no table gives them.
+        """
+        family = f"MDC{self.owner.removeprefix('MDC')[:1]}"
+        if not self.names.found.sites.get(family):
+            raise NotationError(f"no table says where codes of {family} lie; give a column 部位")
+        return family
 
     def rest(self) -> Rule:
         """不伴 says nothing at an MDC or ADRG."""

@@ -44,14 +44,15 @@ _CODE = (
     " 操作编码"
 )
 _COLUMNS: Mapping[str, str] = {
-    "mdc": "MDC MDC编码 MDC代码 大类编码 大类代码 主要诊断大类 主要诊断大类编码 主要诊断大类代码",
+    "mdc": "MDC MDCCODE MDC编码 MDC代码 大类编码 大类代码 主要诊断大类 主要诊断大类编码"
+    " 主要诊断大类代码",
     "mdc_name": "MDC名称 大类名称 主要诊断大类名称 MDCNAME",
-    "adrg": "ADRG ADRG编码 ADRG代码 ADRG组编码 ADRG组代码 核心组编码 核心分组编码 核心组代码"
-    " 核心疾病诊断相关组编码 核心疾病诊断相关分组编码",
+    "adrg": "ADRG ADRGCODE ADRG编码 ADRG代码 ADRG组编码 ADRG组代码 核心组编码 核心分组编码"
+    " 核心组代码 核心疾病诊断相关组编码 核心疾病诊断相关分组编码",
     "adrg_name": "ADRG名称 ADRG组名称 核心组名称 核心分组名称 核心疾病诊断相关组名称"
     " 核心疾病诊断相关分组名称 ADRGNAME",
-    "drg": "DRG DRGS DRG编码 DRG代码 DRG组编码 DRG组代码 DRGS编码 DRGS代码 病组编码 病组代码"
-    " 细分组编码 细分组代码 DRG分组编码",
+    "drg": "DRG DRGCODE DRGS DRG编码 DRG代码 DRG组编码 DRG组代码 DRGS编码 DRGS代码 病组编码"
+    " 病组代码 细分组编码 细分组代码 DRG分组编码",
     "drg_name": "DRG名称 DRG组名称 DRGS名称 病组名称 细分组名称 DRG分组名称 DRGNAME",
     "when": "入组条件 条件 分组条件 入组规则 细分条件 细分组条件 规则 CONDITION WHEN RULE",
     "order": "顺序 分组顺序 入组顺序 排序 ORDER",
