@@ -35,6 +35,8 @@ FURTHER = pa.schema(
         ("city", pa.string()),
         ("admission_date", pa.date32()),
         ("discharge_date", pa.date32()),
+        ("admission_time", pa.timestamp("s")),
+        ("discharge_time", pa.timestamp("s")),
         ("age", pa.int16()),
         ("los", pa.int16()),
         ("discharge", pa.int8()),

@@ -6,11 +6,16 @@ patient 20 %, self-pay is 0, and the whole yearly budget falls on the months giv
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from grouper.settlement.policyfile import builtin_policies
 from tests.settlement.golden import case, lines, settle
+from tests.settlement.regions import MONEY
 
 ONE = [["BR19", "1", "", "1"]]
 POINTS = "case_id route class reason points value gain"
@@ -134,7 +139,8 @@ def test_tongren(tmp_path: Path) -> None:
     """Weight 1.2 × rate 9 000 = 10 800 a case, that is 120 points at 90.
 
     B goes live in February: its case of January is paid by item and simulated. Residual of January
-    20 000 − 10 800, of February 20 000 − 21 600.
+    20 000 − 10 800, of February 20 000 − 21 600. The year keeps the rate: A 240 × 90 − 4 000
+    − 15 840, B 10 800, cut to 1.3 × 8 000, − 1 600 − 8 280.
     """
     run = settle(
         tmp_path,
@@ -165,6 +171,16 @@ def test_tongren(tmp_path: Path) -> None:
         "A employee 2024-01 1 120.00000000 10800.00 2000.00 7920.00 7920.00 880.00",
         "A employee 2024-02 1 120.00000000 10800.00 2000.00 7920.00 7920.00 880.00",
         "B employee 2024-02 1 120.00000000 10800.00 1600.00 8280.00 8280.00 920.00",
+    ]
+    assert lines(run / "clearing.parquet", CLEARING) == [
+        (
+            "A employee 2 240.00000000 90.00000000 21600.00 21600.00 0.00 0.00 4000.00 "
+            "15840.00 1760.00"
+        ),
+        (
+            "B employee 1 120.00000000 90.00000000 10800.00 10800.00 400.00 0.00 1600.00 "
+            "8280.00 520.00"
+        ),
     ]
     columns = "hospital_id drg cases simulated_cases item by_points difference"
     assert lines(run / "simulation.parquet", columns) == [
@@ -219,6 +235,8 @@ def test_shantou(tmp_path: Path) -> None:
     a4: r = 5 000 / 12 000, score × r × 1.1 = 571.42857143.
     b1, b2: r = 4/3 and 2/3 count as 1, 311.68831169 × 1.1 = 342.85714286.
     n1: 1142.85714286 × 1.1 = 1257.14285715. Value (66 000 − 6 000) / 7605.19480520 = 7.88934426.
+    A 5090.90909090 points: paid (40 163.934414 − 11 000) × 0.9 = 26 247.54; B 2514.28571430:
+    (19 836.065568 − 4 400) × 0.9 = 13 892.46. Year: (77 000 − 61 600 + 60 000) / 7605.1948052.
     """
     run = settle(
         tmp_path,
@@ -255,13 +273,31 @@ def test_shantou(tmp_path: Path) -> None:
     assert lines(run / "months.parquet", MONTHS) == [
         "employee 2024-01 8 60000.00 7605.19480520 7.88934426 40140.00 0.00"
     ]
+    assert lines(run / "clearing.parquet", CLEARING) == [
+        (
+            "A employee 4 5090.90909090 9.91427596 50472.68 50472.68 0.00 0.00 11000.00 "
+            "26247.54 13225.14"
+        ),
+        (
+            "B employee 4 2514.28571430 9.91427596 24927.32 24927.32 0.00 0.00 4400.00 "
+            "13892.46 6634.86"
+        ),
+    ]
+
+
+def stayed(hours: int) -> dict[str, Any]:
+    """A stay of so many hours."""
+    begun = datetime(2024, 1, 5, 10, tzinfo=UTC)
+    return {"admission_time": begun, "discharge_time": begun + timedelta(hours=hours)}
 
 
 def test_fujian(tmp_path: Path) -> None:
     """Price 8 000 in class 3A, 7 000.50 in 2A; the fund pays 70 % of it, nothing for self-pay.
 
     One third of 8 000 is 2 666.66…: 2 666.66 leaves, 2 666.67 stays; 24 000 is not above 3 × 8 000.
-    n2: 0.7 × 7 000.50 = 4 900.35. n1 is also billed 300 apart, which the patient pays.
+    n1 is also billed 300 apart, which the patient pays. n2 has a bed of 40 and a valve of 500, of
+    which the fund shares 300: 0.7 × (7 000.50 + 300) = 5 110.35 of 7 540.50.
+    Of the price the patients of A pay 5 × 2 400, that of B 7 000.50 − 5 110.35 = 1 890.15.
     """
     low = Decimal("2666.66")
     run = settle(
@@ -281,10 +317,25 @@ def test_fujian(tmp_path: Path) -> None:
             case("x6", "A", "D1", 9000, los=5, tcm_flag=True),
             case("x7", "A", "D1", 9000, los=5, dept="中医科"),
             case("x8", "A", "D2", 9000, los=5),
+            case("x9", "A", "D1", 9000, los=2, discharge=2, **(hours := stayed(47))),
+            case("y1", "A", "D1", 9000, los=2, discharge=2, **stayed(48)),
+            case("y2", "A", "D1", 9000, los=2, discharge=1, **hours),
+            case("y3", "A", "D1", 9000, los=5, px=["73.5900", "75.3402"]),
         ],
         weights=[*ONE, ["BR29", "1", "", "1"]],
         hospitals=[["A", 3, "3A"], ["B", 2, "2A"]],
         rates=[["price", "BR19", "3A", "8000"], ["price", "BR19", "2A", "7000.50"]],
+        keys='[price]\nprocedures = ["75.3402"]\n',
+        files={
+            "items": pa.table(
+                {
+                    "case_id": ["n2", "n2"],
+                    "item": ["bed", "valve"],
+                    "amount": pa.array([40, 500], MONEY),
+                    "cap": pa.array([None, 300], MONEY),
+                }
+            )
+        },
     )
     assert lines(run / "points", "case_id route reason value gain") == [
         "n1 drg price 8000.00 -1000.00",
@@ -300,18 +351,28 @@ def test_fujian(tmp_path: Path) -> None:
         "x6 item tcm_treatment - -",
         "x7 item department - -",
         "x8 item no_price - -",
+        "x9 item early_transfer - -",
+        "y1 drg price 8000.00 -1000.00",
+        "y2 drg price 8000.00 -1000.00",
+        "y3 item procedure - -",
     ]
     assert lines(run / "bills", "case_id price separate bill fund patient")[:5] == [
         "n1 8000.00 300.00 8300.00 5600.00 2700.00",
-        "n2 7000.50 0.00 7000.50 4900.35 2100.15",
+        "n2 7000.50 540.00 7540.50 5110.35 2430.15",
         "n3 8000.00 0.00 8000.00 5600.00 2400.00",
         "n4 8000.00 0.00 8000.00 5600.00 2400.00",
         "s1 8000.00 0.00 8000.00 0.00 8000.00",
     ]
     assert lines(run / "hospital_months.parquet", STATEMENTS) == [
-        "A employee 2024-01 3 24000.00000000 24000.00 7200.00 16800.00 16800.00 0.00",
+        "A employee 2024-01 5 40000.00000000 40000.00 12000.00 28000.00 28000.00 0.00",
         "A self 2024-01 1 8000.00000000 8000.00 8000.00 0.00 0.00 0.00",
-        "B employee 2024-01 1 7000.50000000 7000.50 2100.15 4900.35 4900.35 0.00",
+        "B employee 2024-01 1 7000.50000000 7000.50 1890.15 5110.35 5110.35 0.00",
+    ]
+    columns = "hospital_id pool points point_value gross assessed cash already_paid due"
+    assert lines(run / "clearing.parquet", columns) == [
+        "A employee 40000.00000000 1.00000000 40000.00 40000.00 12000.00 28000.00 0.00",
+        "A self 8000.00000000 1.00000000 8000.00 8000.00 8000.00 0.00 0.00",
+        "B employee 7000.50000000 1.00000000 7000.50 7000.50 1890.15 5110.35 0.00",
     ]
 
 
