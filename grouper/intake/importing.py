@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +87,7 @@ def try_import(source: Source, layout: Layout, work: Path, *, memory: str = "2GB
         work: folder for the work database, which is gone afterwards.
     """
     with (
-        _temporary(work / f".try-{secrets.token_hex(4)}") as folder,
+        _temporary(work / f".try.{secrets.token_hex(4)}") as folder,
         _joined(source, layout, folder, memory, 0, _SHOWN) as (stage, joined, understood),
     ):
         query = joined.cases(understood.columns, 0, joined.settlements)
@@ -144,17 +144,23 @@ def import_cases(
 
 @contextmanager
 def _temporary(folder: Path) -> Iterator[Path]:
+    """A folder for as long as it is needed; what a killed import left beside it is taken away."""
+    from filelock import FileLock, Timeout
+
+    beside = f"{folder.name.rpartition('.')[0]}.*"
     try:
         folder.mkdir(parents=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder.parent} cannot be written: {error.strerror}",
-            hint="check the folder's permissions",
-        ) from error
-    try:
-        yield folder
+        with FileLock(folder / _LOCK, blocking=False):
+            for other in sorted(folder.parent.glob(beside)):
+                if other != folder and (other / _LOCK).is_file():
+                    with suppress(Timeout), FileLock(other / _LOCK, blocking=False):
+                        shutil.rmtree(other, ignore_errors=True)
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+_LOCK = ".lock"
 
 
 @contextmanager

@@ -242,6 +242,17 @@ def test_documents_that_are_no_lists_are_told(tmp_path: Path) -> None:
     assert not (tmp_path / "again").exists()
 
 
+def test_what_a_killed_import_left_is_taken_away(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in", lists())
+    left = tmp_path / ".cases.0badcafe"
+    left.mkdir()
+    (left / "work.duckdb").write_bytes(b"half")
+    (left / ".lock").touch()
+    (tmp_path / ".cases.mine").mkdir()
+    imported(source, tmp_path / "cases")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".cases.mine", "cases", "in"]
+
+
 def test_versions_of_a_list_are_cases_of_their_own(tmp_path: Path) -> None:
     tables = {
         "setlinfo": [
