@@ -193,7 +193,7 @@ def _query(lists: Path, names: Collection[str], scope: Scope) -> str:
     return f"""
         WITH l AS (
             SELECT * FROM read_parquet('{_quoted(lists)}')
-            QUALIFY row_number() OVER (PARTITION BY case_id ORDER BY version DESC NULLS LAST) = 1
+            QUALIFY row_number() OVER (PARTITION BY case_id ORDER BY coalesce(version, 1) DESC) = 1
         )
         SELECT {own}, l.case_id IS NOT NULL AS listed, {more}
         FROM (cases c POSITIONAL JOIN grouped g POSITIONAL JOIN points p)
