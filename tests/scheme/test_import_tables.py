@@ -258,7 +258,7 @@ def test_column_map(tmp_path: Path) -> None:
         ("[tables.adrg]\nheader = 'x'", "header of [tables.adrg] is 'x'", "row number"),
         ("[tables.adrg]\nsheet='ADRG'\nheader = 99", "row 99, which is empty", "header"),
         ("[tables.adrg.columns]\ndx = 'x'", "no column 'dx'", "pdx"),
-        ("[tables.adrg]\nsheet='ADRG'\ncolumns = {adrg='组'}", "no column '组'", "ADRG编码"),
+        ("[tables.adrg]\nsheet='ADRG'\ncolumns = {adrg='组'}", "no column 组 for", "ADRG编码"),
         ("[tables.drg]\nsheet='ADRG'", "lacks the column drg", "DRG编码"),
         ("[scheme]\nname = 'x'", "no key 'name'", "id, title"),
         ("[scheme]\nvalid_from = 'x'", "valid_from is 'x'", "2024-01-01"),

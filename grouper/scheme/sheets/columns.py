@@ -5,7 +5,7 @@ file = "方案*.xlsx"            # may be left out; * stands for anything
 sheet = "核心组*"
 header = 3                    # row of the headings, from 1; found where it is left out
 [tables.adrg.columns]
-adrg = "组代码"                # a heading, a column number from 1, or a list of them
+adrg = "组代码"                # a heading or a column number from 1; or several, one of them there
 pdx = ["诊断", 7]
 """
 

@@ -262,25 +262,26 @@ def _found(sheet: Sheet, table: Table, header: _Header) -> Found:
     columns: dict[str, int] = {}
     lists: list[tuple[List, int]] = []
     for key, given in table.columns.items():
-        for one in given:
-            at = one - 1 if isinstance(one, int) else _position(header, one)
-            if at is None:
-                texts = [choices[0] for choices in header.texts if choices[0]]
-                raise PackError(
-                    f"there is no column {one!r} for {key}",
-                    file=sheet.place,
-                    line=sheet.rows[header.at].number if header.at >= 0 and sheet.rows else 0,
-                    hint=f"the headings are {', '.join(texts[:20]) or 'not found; give header'}",
-                )
-            named = list_key(key)
-            if named is not None:
-                lists.append((named, at))
-            else:
-                columns.setdefault(key, at)
+        places = [one - 1 if isinstance(one, int) else _position(header, one) for one in given]
+        present = [at for at in places if at is not None]
+        if not present:
+            texts = [choices[0] for choices in header.texts if choices[0]]
+            raise PackError(
+                f"there is no column {' / '.join(map(str, given))} for {key}",
+                file=sheet.place,
+                line=sheet.rows[header.at].number if header.at >= 0 and sheet.rows else 0,
+                hint=f"the headings are {', '.join(texts[:20]) or 'not found; give header'}",
+            )
+        named = list_key(key)
+        if named is not None:
+            lists.extend((named, at) for at in present)
+        else:
+            columns[key] = present[0]
     taken = {*columns.values(), *(at for _, at in lists)}
     # In an ADRG list 主要诊断编码 is a list; elsewhere it is the code of the row.
-    if table.role == "adrg" and not lists and "list" not in header.keys:
-        lists = [(named, at) for at, (named, codes) in header.lists.items() if codes]
+    if table.role == "adrg" and "list" not in header.keys:
+        further_lists = [(n, at) for at, (n, codes) in header.lists.items() if codes]
+        lists += [(named, at) for named, at in further_lists if at not in taken]
         taken |= set(header.lists)
     for at, keys in header.known.items():
         for key in keys:
@@ -288,9 +289,9 @@ def _found(sheet: Sheet, table: Table, header: _Header) -> Found:
                 columns[key] = at
                 taken.add(at)
     if "code" in needed and "code" not in columns:
-        at = next((at for at, (_, codes) in header.lists.items() if codes), None)
-        if at is not None and at not in taken:
-            columns["code"] = at
+        coded = [at for at, (_, codes) in header.lists.items() if codes and at not in taken]
+        if coded:
+            columns["code"] = coded[0]
     missing = [key for key in needed if key not in columns]
     if missing:
         raise PackError(
