@@ -17,6 +17,7 @@ from grouper.cli.options import (
     WorkersOption,
     check_encoding,
     note,
+    odd_code_lines,
     running,
 )
 
@@ -57,14 +58,25 @@ def rerun(
             "--reuse", metavar="RUN", help="Take the grouping of a run of the same cases."
         ),
     ] = None,
+    edition: Annotated[
+        str | None,
+        typer.Option(
+            "--edition", help="Edition of the cases' codes, instead of the policy's `edition`."
+        ),
+    ] = None,
 ) -> None:
     """Settle a region's year: from its cases to every hospital's statement (结算重算)."""
     from grouper.run import rerun as settle
     from grouper.scheme import load_scheme
+    from grouper.scheme.editions import check_edition
     from grouper.settlement.policyfile import load_policy
     from grouper.stores import places
 
-    rules, loaded = load_policy(policy), load_scheme(scheme)
+    rules = load_policy(policy)
+    if edition is not None:
+        check_edition(edition)
+        rules = rules.model_copy(update={"edition": edition})
+    loaded = load_scheme(scheme, edition=rules.edition)
     with (
         places(region, out) as (here, there),
         running(workers, ray) as runner,
@@ -85,6 +97,21 @@ def rerun(
     if len(summary.manifest.warnings) > _SHOWN:
         note(f"{len(summary.manifest.warnings) - _SHOWN} more in {out}/manifest.json")
     typer.echo(_told(summary, out))
+    odd = _odd_codes(summary)
+    for line in odd_code_lines(odd, loaded.id, mapped=bool(loaded.edition)):
+        typer.echo(line)
+    if odd:
+        typer.echo(f"codes by hospital: {out}/odd_codes.parquet")
+
+
+def _odd_codes(summary: RunSummary) -> dict[str, int]:
+    """Numbers of unknown, retired and grey codes; `unknown_dx` as grouping counts them."""
+    stages = {stage["stage"]: stage["counts"] for stage in summary.manifest.stages}
+    grouped, odd = stages["grouped"], stages.get("odd_codes", {})
+    found = {name: grouped.get(name, 0) for name in ("unknown_dx", "unknown_px")}
+    for kind in ("retired", "grey"):
+        found |= {f"{kind}_{name}": odd.get(f"{kind} {name}", 0) for name in ("dx", "px")}
+    return {name: count for name, count in found.items() if count}
 
 
 _SHOWN = 20

@@ -20,6 +20,8 @@ from grouper.run.identity import input_digests, run_id
 from grouper.run.lists import list_columns
 from grouper.run.work import locked
 from grouper.scheme import Scheme
+from grouper.scheme.editions import EDITIONS
+from grouper.scheme.scheme import in_edition
 from grouper.settlement.intake import REQUIRED, intake_columns
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import load_region
@@ -71,6 +73,8 @@ def rerun(
     Raises:
         GrouperError: an input is faulty, the folder is another run's, or the accounts do not close.
     """
+    if policy.edition != EDITIONS[0]:
+        scheme = in_edition(scheme, policy.edition)
     tables = load_region(region)
     sources = _open_sources(region, scheme, policy, encoding)
     visits = (VISITS,) if policy.stay.pre_admission_days is not None else ()

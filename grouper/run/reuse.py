@@ -110,7 +110,9 @@ def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy
     lists: tuple[Mapping[str, Any], ...] = ()
     if same_rows and policy.quality.report:
         lists = tuple(s for s in old.stages if s["stage"] in LIST_STAGES)
-    return Reuse(str(run), old.digests, stage["counts"], same_rows, same_pools, lists, tuple(old.stages))
+    return Reuse(
+        str(run), old.digests, stage["counts"], same_rows, same_pools, lists, tuple(old.stages)
+    )
 
 
 def take_lists(out: Path, manifest: Manifest, reuse: Reuse) -> None:

@@ -21,8 +21,8 @@ from grouper.context import CASES, PLAIN, case_rows
 from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch, id_hashes
 from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark
-from grouper.oddcodes import OddCodes
 from grouper.kernels.statistics import add_accounts, add_cells
+from grouper.oddcodes import OddCodes
 from grouper.parts import ParquetFile, part_name
 from grouper.quality.evaluate import Plan
 from grouper.quality.scan import Scan

@@ -127,6 +127,20 @@ def load_scheme(name: str | Path, *, edition: str = "") -> Scheme:
     return scheme
 
 
+def in_edition(scheme: Scheme, edition: str) -> Scheme:
+    """The same scheme for cases that are coded in an edition.
+
+    Raises:
+        PackError: there is no such edition, or the pack has changed since it was loaded.
+    """
+    if scheme.edition == check_edition(edition):
+        return scheme
+    if scheme.dated:
+        members = [in_edition(member, edition) for member in scheme.dated]
+        return by_date(members, Path(scheme.source))
+    return from_pack(scheme.pack, edition=edition)
+
+
 def by_date(members: Sequence[Scheme], folder: Path) -> Scheme:
     """The schemes of a registry as one, which groups a case by the day of its discharge."""
     latest = members[-1]

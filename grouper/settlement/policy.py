@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -94,6 +94,12 @@ class Policy(Section):
         "data-quality rules whose breach makes a case invalid; by default they only report",
         "违反即作废的质控规则；缺省仅提示",
         source="sections 11 and 12",
+    )
+    edition: Literal["insurance", "clinical"] = key(
+        "insurance",
+        "edition of the cases' codes; those of the clinical edition are mapped as the scheme says",
+        "病例编码版本；临床版编码按分组方案的映射转换",
+        source="scheme-pack.md",
     )
     groups: Groups = key(Groups, "groups", "分组")
     participation: Participation = key(Participation, "dry run", "空转与模拟")
