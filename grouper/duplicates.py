@@ -6,7 +6,7 @@ alone, so memory stays bounded and both steps run anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from grouper.cases import CaseSource, Part, read_part
 from grouper.execution import Runner
 from grouper.grouping import id_hashes
 from grouper.kernels.arrays import readonly
-from grouper.kernels.ids import scatter
+from grouper.kernels.ids import mark, scatter
 
 UInt64Array = npt.NDArray[np.uint64]
 
@@ -39,6 +39,15 @@ class HashedIds:
         first, second = id_hashes(case_id.drop_null() if case_id.null_count else case_id)
         self._first.append(first)
         self._second.append(second)
+
+    def among(self, wanted: UInt64Array) -> UInt64Array:
+        """First hashes of those ids that are wanted (uint64[k, 2], sorted), once each."""
+        found = [np.empty(0, np.uint64)]
+        for first, second in zip(self._first, self._second, strict=True):
+            marks = np.zeros(len(first), np.int8)
+            mark(readonly(first), readonly(second), readonly(wanted), marks, 1)
+            found.append(first[marks > 0])
+        return np.unique(np.concatenate(found))
 
     def save(self, work: str, number: int) -> None:
         """Leave the hashes of part `number` in `work`, ordered by bucket."""
@@ -105,24 +114,38 @@ def duplicates_among(numbers: Sequence[int], runner: Runner, work: Path) -> UInt
 class _Hashing:
     source: CaseSource
     work: str
+    wanted: UInt64Array
 
 
-def _hash_part(shared: _Hashing, part: Part) -> None:
+def _hash_part(shared: _Hashing, part: Part) -> UInt64Array:
     ids = HashedIds()
     for batch in read_part(shared.source, part, ("case_id",)):
         ids.add(batch.column("case_id"))
     ids.save(shared.work, part.number)
+    return ids.among(shared.wanted)
 
 
-def find_duplicates(source: CaseSource, runner: Runner, work: Path) -> UInt64Array:
+def find_duplicates(
+    source: CaseSource,
+    runner: Runner,
+    work: Path,
+    wanted: UInt64Array = NO_DUPLICATES,
+    found: Callable[[UInt64Array], None] | None = None,
+) -> UInt64Array:
     """Ids that stand more than once among all cases of a source.
 
     Args:
+        source: the cases.
+        runner: where the parts are read.
         work: an existing folder for intermediate files; they are removed again.
+        wanted: hash pairs of ids that are looked for on the way, sorted.
+        found: told the first hashes of those that each part has.
 
     Returns:
         uint64[k, 2], hash pairs, sorted; for `group_batch`.
     """
-    for _ in runner.map(_hash_part, _Hashing(source, str(work)), source.parts):
-        pass
+    hashing = _Hashing(source, str(work), wanted)
+    for mine in runner.map(_hash_part, hashing, source.parts):
+        if found is not None:
+            found(mine)
     return duplicates_among([part.number for part in source.parts], runner, work)

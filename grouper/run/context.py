@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from grouper.cases import CaseSource
 from grouper.duplicates import find_duplicates
 from grouper.execution import Runner
+from grouper.grouping import id_hashes
 from grouper.run.folder import LOG, Manifest
 from grouper.run.stages import UInt64s
 from grouper.run.work import WORK
 from grouper.scheme import Scheme
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import Region
+from grouper.settlement.reviews import no_such_case
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the parts done and the parts in all."""
@@ -65,3 +70,27 @@ class Context:
         work = self.out / WORK / "ids"
         work.mkdir(exist_ok=True)
         return find_duplicates(source, self.runner, work)
+
+    def repeated_cases(self) -> UInt64s:
+        """Hash pairs of the case ids of the run that stand more than once.
+
+        Raises:
+            RegionError: a review of a case that is not among them.
+        """
+        work = self.out / WORK / "ids"
+        work.mkdir(exist_ok=True)
+        reviews = self.region.reviews
+        names = pa.array([review.case_id for review in reviews], pa.string())
+        wanted = np.stack(id_hashes(names), axis=1)
+        seen: set[int] = set()
+        repeated = find_duplicates(
+            self.sources["cases"],
+            self.runner,
+            work,
+            wanted[np.lexsort((wanted[:, 1], wanted[:, 0]))],
+            lambda found: seen.update(found.tolist()),
+        )
+        for review, first in zip(reviews, wanted[:, 0].tolist(), strict=True):
+            if first not in seen:
+                raise no_such_case(review)
+        return repeated

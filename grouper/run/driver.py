@@ -108,7 +108,7 @@ class Driver:
             lists = list_plan(self.context)
         duplicates = NO_DUPLICATES
         if reuse is None or lists is not None:
-            duplicates = self.context.duplicates(self.context.sources["cases"])
+            duplicates = self.context.repeated_cases()
         if self.policy.reject:
             plan = replace(plan, quality=self._quality())
         scope = Scope(self.context, plan)

@@ -87,6 +87,16 @@ def find_reviewed(
     return found
 
 
+def no_such_case(review: Review) -> RegionError:
+    """What to tell of a review of a case that does not exist."""
+    return RegionError(
+        f"there is no case '{review.case_id}'",
+        file="reviews.csv",
+        line=review.row,
+        hint="correct the case_id, or delete the line",
+    )
+
+
 def decide(
     region: Region,
     policy: Policy,
@@ -111,12 +121,7 @@ def decide(
     found = {case.review for case in cases}
     for position, review in enumerate(region.reviews):
         if position not in found:
-            raise RegionError(
-                f"there is no case '{review.case_id}'",
-                file="reviews.csv",
-                line=review.row,
-                hint="correct the case_id, or delete the line",
-            )
+            raise no_such_case(review)
     by_part: dict[int, list[tuple[int, int, int]]] = {}
     extras: list[Extra] = []
     idle: dict[str, list[str]] = {"review_without_effect": [], "review_without_gain": []}

@@ -118,6 +118,15 @@ LACKS: dict[str, tuple[str, str, dict[str, tuple[Any, list[Any]]], str]] = {
         {"deductions": (DEDUCTION, [("A", "2024-05", "employee", "", 1, "x")])},
         "points are deducted in 2024-05, and pool 'employee' has no point value there",
     ),
+    "review of no case": (
+        "guigang-points",
+        "",
+        {
+            "budget": (LINE, [*BUDGET, ("resident", *BUDGET[0][1:])]),
+            "reviews": (REVIEW, [("a", "add", "", "true", "2024-01"), ("x", "add", "", "", "")]),
+        },
+        "reviews.csv:3: there is no case 'x'",
+    ),
     "decision of another year": (
         "guigang-points",
         "",
