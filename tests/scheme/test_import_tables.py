@@ -129,9 +129,17 @@ def test_published_workbook(tmp_path: Path) -> None:
 def test_folder_of_csv(tmp_path: Path) -> None:
     folder(tmp_path, SHEETS, "gb18030")
     assert rules_of(import_tables(tmp_path, encoding="gb18030")) == RULES
-    with pytest.raises(PackError, match="not utf-8 text") as caught:
+    with pytest.raises(PackError, match="not UTF-8 text") as caught:
         import_tables(tmp_path)
     assert "gb18030" in caught.value.hint
+
+
+def test_a_workbook_for_each_table(tmp_path: Path) -> None:
+    for name, rows in SHEETS.items():
+        book(tmp_path / f"{name}.xlsx", {"Sheet1": rows})
+    found = import_tables(tmp_path)
+    assert rules_of(found) == RULES
+    assert list(found.rows["severity.csv"]) == [("J96.000", "MCC", "7")]
 
 
 def test_long_form_with_lines_that_name_the_list(tmp_path: Path) -> None:

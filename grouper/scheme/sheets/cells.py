@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from grouper.errors import PackError
 
@@ -18,6 +19,7 @@ _TEXTS = (".csv",)
 _OLD_BOOKS = (".xls", ".et", ".ods")
 _MOST_BYTES = 64 << 20
 _MOST_UNPACKED = 1 << 30
+_NAMELESS = re.compile(r"(?:(?:sheet|工作表|表)\s*[0-9]*)?", re.IGNORECASE)
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 
 
@@ -51,8 +53,8 @@ class Sheet:
 
     @property
     def title(self) -> str:
-        """What it is called: the sheet, or the CSV file without its ending."""
-        return self.name or Path(self.file).stem
+        """What it is called: the sheet, or where that says nothing (Sheet1) the file."""
+        return Path(self.file).stem if _NAMELESS.fullmatch(self.name) else self.name
 
 
 def read_sheets(source: Path, encoding: str = "utf-8") -> list[Sheet]:
@@ -119,7 +121,7 @@ def _read_csv(name: str, data: bytes, encoding: str) -> Sheet:
             else "leave --encoding away if the file is UTF-8; else save it again as CSV"
         )
         line = data.count(b"\n", 0, error.start) + 1
-        raise PackError(f"not {encoding} text", file=name, line=line, hint=hint) from None
+        raise PackError(f"not {encoding.upper()} text", file=name, line=line, hint=hint) from None
     except LookupError:
         raise PackError(
             f"unknown encoding {encoding!r}", file=name, hint="utf-8 or gb18030"
@@ -197,6 +199,14 @@ def _check_book(file: Path) -> None:
                 hint = "check that this is the right file; take pictures and empty rows away"
     if told:
         raise PackError(told, file=file.name, hint=hint)
+
+
+def _of_cell(cell: Any) -> str:
+    value = cell.value
+    # Nearly all cells are text, and looking up a format costs more than the rest.
+    if isinstance(value, str):
+        return value.strip()
+    return _text(value, cell.number_format if isinstance(value, float) else "")
 
 
 def _text(value: object, form: str) -> str:

@@ -48,7 +48,7 @@ class Table:
     def means(self, sheet: Sheet) -> bool:
         """Whether the sheet is one of this table's."""
         return (not self.file or fnmatch(sheet.file, self.file)) and (
-            not self.sheet or fnmatch(sheet.title, self.sheet)
+            not self.sheet or fnmatch(sheet.name, self.sheet) or fnmatch(sheet.title, self.sheet)
         )
 
 
