@@ -207,7 +207,7 @@ class Workbook:
 def word(prefix: str, code: str, language: int = 0) -> str:
     """A code of the run's tables in Chinese (0) or English (1); itself where it has no word."""
     if prefix == "column":
-        return COLUMNS[code][1 + language]
+        return COLUMNS[code].en if language else COLUMNS[code].zh
     if prefix == "pool" and "/" in code:
         city, _, insurance = code.rpartition("/")
         return f"{city}/{word(prefix, insurance, language)}"

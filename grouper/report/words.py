@@ -296,6 +296,7 @@ _OWN: Final[Words] = {
     "status.ambiguous": ("歧义", "ambiguous"),
     "status.ungrouped": ("未入组", "ungrouped"),
     "status.invalid": ("无效", "invalid"),
+    "reason.apart_exceeds_cost": ("单独结算项目超过总费用", "items billed apart exceed the cost"),
     "reason.no_price": ("无价格", "no price"),
     "reason.short_stay": ("住院过短", "stay too short"),
     "reason.very_long_stay": ("住院过长", "stay too long"),

@@ -26,7 +26,7 @@ _FIRST: Final = [first for first, _ in CHAPTERS]
 
 def chapter(code: str) -> tuple[str, str]:
     """Number (01 to 22) and name of the chapter of a diagnosis code; empty where there is none."""
-    place = bisect_left(_FIRST, code[:CATEGORY_CHARACTERS] + "~")
+    place = bisect_left(_FIRST, code[:CATEGORY_CHARACTERS] + "~") if code else 0
     return (f"{place:02}", CHAPTERS[place - 1][1]) if place else ("", "")
 
 

@@ -10,7 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
 
+from grouper.cli import report as commands
 from grouper.execution import open_runner
 from grouper.report import Run, load_run
 from grouper.report.write import write_report
@@ -34,7 +38,16 @@ id = "what-if"
 ratio = 0.5
 [coefficient]
 kind = "none"
+[quality]
+report = false
 """
+
+
+def command(*words: object) -> Result:
+    """A command about runs in this process; an error of the engine is its exception."""
+    app = typer.Typer()
+    commands.register(app)
+    return CliRunner().invoke(app, [str(word) for word in words], env={"NO_COLOR": "1"})
 
 
 @pytest.fixture(scope="session")

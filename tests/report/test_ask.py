@@ -11,7 +11,7 @@ import pytest
 from grouper.errors import OutputError, RunError
 from grouper.report import Run
 from grouper.report.ask import answer
-from tests.test_cli import grouper
+from tests.report.conftest import command
 
 
 def test_tables_are_views(run: Run) -> None:
@@ -69,14 +69,14 @@ def test_answers_are_kept_as_csv_and_parquet(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_command(folder: Path, tmp_path: Path) -> None:
-    done = grouper("sql", folder, "select '[red]x' as t, 1.50::decimal(9,2) as n")
-    assert done.returncode == 0, done.stderr
-    assert "[red]x" in done.stdout
-    assert "1.50" in done.stdout
-    done = grouper("sql", folder, "select * from cases", "--rows", "2")
-    assert "first 2 rows" in done.stdout
-    done = grouper("sql", folder, "select 1 as a", "--out", tmp_path / "x.parquet")
-    assert "1 rows written" in done.stdout
-    done = grouper("sql", folder, "delete from months")
-    assert done.returncode == 1
-    assert "never changed" in done.stderr
+    done = command("sql", folder, "select '[red]x' as t, 1.50::decimal(9,2) as n")
+    assert done.exit_code == 0, done.output
+    assert "[red]x" in done.output
+    assert "1.50" in done.output
+    done = command("sql", folder, "select * from cases", "--rows", "2")
+    assert "first 2 rows" in done.output
+    done = command("sql", folder, "select 1 as a", "--out", tmp_path / "x.parquet")
+    assert "1 rows written" in done.output
+    done = command("sql", folder, "delete from months")
+    assert isinstance(done.exception, RunError)
+    assert "never changed" in done.exception.hint

@@ -19,7 +19,7 @@ from grouper.report.words import WORDS
 from grouper.report.write import write_report
 from grouper.settlement.routes import REASONS
 from grouper.settlement.rules import CLASSES
-from tests.report.conftest import NAMES
+from tests.report.conftest import NAMES, command
 from tests.settlement import golden
 from tests.test_cli import grouper
 
@@ -122,25 +122,23 @@ def test_nothing_points_to_a_network(report: Path) -> None:
             assert target == "data:," or (path.parent / target).is_file()
 
 
-def test_the_same_run_gives_the_same_bytes(copy: Path) -> None:
-    digests = []
-    for _ in range(2):
-        folder = write_report(load_run(copy)).folder
-        digests.append(
-            {
-                str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-                for path in sorted(folder.rglob("*"))
-                if path.is_file()
-            }
-        )
-    assert digests[0] == digests[1]
+def test_the_same_run_gives_the_same_bytes(copy: Path, report: Path) -> None:
+    first, again = (
+        {
+            str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        for folder in (report, write_report(load_run(copy)).folder)
+    )
+    assert first == again
     assert not list(copy.glob(".report-*"))
 
 
 def test_the_command_and_an_altered_run(copy: Path) -> None:
-    done = grouper("report", copy, "--no-workbooks")
-    assert done.returncode == 0, done.stderr
-    assert "pages and 0 workbooks" in done.stdout
+    made = command("report", copy, "--no-workbooks")
+    assert made.exit_code == 0, made.output
+    assert "pages and 0 workbooks" in made.output
     shutil.rmtree(copy / "grouped")
     done = grouper("report", copy)
     assert done.returncode == 1

@@ -11,7 +11,7 @@ import pytest
 from grouper.errors import PolicyError
 from grouper.settlement.policyfile import load_policy
 from grouper.sweep import values_between, with_key
-from tests.test_cli import grouper
+from tests.report.conftest import command
 
 
 def test_values_are_exact() -> None:
@@ -44,14 +44,16 @@ def test_the_command_runs_each_value_and_takes_up_again(region: Path, tmp_path: 
         "sweep", region, "--scheme", "chs-core", "--policy", "guigang-points", "--key", "low.ratio",
         "--from", "0.2", "--to", "0.4", "--steps", "3", "--out", tmp_path / "out",
     )  # fmt: skip
-    done = grouper(*words)
-    assert done.returncode == 0, done.stderr
+    done = command(*words)
+    assert done.exit_code == 0, done.output
     table = pq.read_table(tmp_path / "out" / "sweep.parquet")
     assert table.column("value").to_pylist() == ["0.2", "0.3", "0.4"]
     low = table.column("low_share").to_pylist()
     assert low == sorted(low)
     assert low[0] < low[2]
     assert (tmp_path / "out" / "index.html").is_file()
-    again = grouper(*words)
-    assert again.returncode == 0
-    assert again.stdout == done.stdout
+    run = tmp_path / "out" / "runs" / "0.2"
+    assert not (run / "findings").exists()
+    before = (run / "points" / "part-00000.parquet").stat().st_mtime_ns
+    assert command(*words).exit_code == 0
+    assert (run / "points" / "part-00000.parquet").stat().st_mtime_ns == before
