@@ -22,7 +22,7 @@ from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.clearing import YearOutcome
 from grouper.settlement.intake import REJECTED_SCHEMA, Accounts
 from grouper.settlement.late import Late
-from grouper.settlement.months import AccountKey, Months, months_of
+from grouper.settlement.months import AccountKey, Months, annual_prepay, months_of
 from grouper.settlement.numbers import SCALE, half_up, points_text, rounded, yuan_text
 from grouper.settlement.perdiem import PerDiemMonths
 from grouper.settlement.policy import Policy
@@ -108,7 +108,9 @@ def _notes(outcome: Outcome, year: int) -> dict[str, object]:
             "difference": yuan_text(whole - spread),
         }
     people = outcome.statistics
+    prepaid = annual_prepay(outcome.region, outcome.policy, year)
     return {
+        "annual_prepay": {pool: yuan_text(fen) for pool, fen in prepaid.items()},
         "budgets": budgets,
         "mean_cost": yuan_text(rounded(outcome.benchmarks.mean)),
         "group_rate": _eight(people.group_rate),

@@ -177,6 +177,12 @@ def take_in(
     waiting = (route == DRG) & (month < np.array((*plan.first_paid, 0), np.int32)[hospital])
     route[waiting] = ITEM
     reason[waiting] = CODE["before_go_live"]
+    outside = (route == DRG) & np.array((*plan.non_pilot, False), np.bool_)[
+        np.minimum(hospital, len(plan.non_pilot))
+    ]
+    route[outside] = ITEM
+    reason[outside] = CODE["non_pilot"]
+    waiting |= outside
     kinds, table, status = _groups(batch, grouped, plan, invalid, reason)
     amounts = np.stack([fen[name] for name in AMOUNTS])
     billed = None

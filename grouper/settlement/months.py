@@ -149,6 +149,24 @@ def month_shares(
     return {month: Fraction(amount, whole) for month, amount in by_month.items()}
 
 
+def annual_prepay(region: Region, policy: Policy, year: int) -> dict[str, int]:
+    """The January prepayment of each pool in fen: so many monthly means of last year (Art. 17).
+
+    Args:
+        region: its last year's payments (month_shares.csv); pools without any have none.
+        policy: how many means.
+        year: the settlement year.
+    """
+    found = {}
+    for pool in sorted({name for name, _ in region.month_shares}):
+        mine = {m: fen for (name, m), fen in region.month_shares.items() if name == pool}
+        last = [fen for month, fen in mine.items() if month[:4] == str(year - 1)]
+        given = last or list(mine.values())
+        exact = policy.month.annual_prepay * sum(given) / len(given)
+        found[pool] = half_up(exact.numerator, exact.denominator)
+    return found
+
+
 def settle_months(
     region: Region,
     policy: Policy,

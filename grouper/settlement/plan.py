@@ -108,6 +108,7 @@ class IntakePlan:
         policy: the rules.
         first_paid: by hospital, the first month (0 to 12) that is paid by points; earlier cases
             are simulated.
+        non_pilot: by hospital, whether its cases are paid by item as it takes no part.
         factors: by hospital, its factor in 1e-8; empty where the policy has none.
         catalogue: disease groups, where the policy groups by DIP.
         prices: where the policy pays a price per case.
@@ -119,6 +120,7 @@ class IntakePlan:
     accounts: Accounts
     policy: Policy
     first_paid: tuple[int, ...]
+    non_pilot: tuple[bool, ...] = ()
     factors: tuple[int, ...] = ()
     catalogue: Catalogue | None = None
     prices: PriceList | None = None
@@ -142,7 +144,9 @@ class IntakePlan:
         """The same plan for cases of another year, all of which count."""
         accounts = self.accounts.in_year(year)
         first = (0,) * len(self.first_paid)
-        return replace(self, accounts=accounts, first_paid=first, merged={}, apart=None)
+        return replace(
+            self, accounts=accounts, first_paid=first, non_pilot=(), merged={}, apart=None
+        )
 
 
 def make_plan(region: Region, policy: Policy, accounts: Accounts) -> IntakePlan:
@@ -160,4 +164,7 @@ def make_plan(region: Region, policy: Policy, accounts: Accounts) -> IntakePlan:
     factors: tuple[int, ...] = ()
     if table := policy.coefficient.factor_table:
         factors = tuple(p8(region.rate(table, hospital)) for hospital in region.hospitals)
-    return IntakePlan(accounts, policy, first, factors)
+    outside = (False,) * len(region.hospitals)
+    if policy.participation.non_pilot == "item":
+        outside = tuple(hospital.pilot is False for hospital in region.hospitals)
+    return IntakePlan(accounts, policy, first, outside, factors)

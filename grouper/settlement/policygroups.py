@@ -275,6 +275,13 @@ class Participation(Section):
         "before_go_live：医院上线前的病例按项目付费并模拟",
         source="section 2, Tongren",
     )
+    non_pilot: Literal["paid", "item"] = key(
+        "paid",
+        "hospitals whose pilot is false: paid as all others, or paid by item (from a budget line "
+        "of their own) and simulated",
+        "非试点医院：paid 同样按点数付费，item 按项目付费（另列预算）并模拟",
+        source="section 3",
+    )
     side_by_side: bool = key(
         False,
         "write simulation.parquet: points payment beside the cost by item, per hospital and group",

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from grouper.settlement.policykeys import (
+    NotNegative,
     OptionalLimit,
     OptionalPlainInt,
     Positive,
@@ -199,6 +200,14 @@ class Month(Section):
         "share that is prepaid; the rest is the quality deposit (质量保证金)",
         "预付比例；其余为质量保证金",
         source="Guigang Art. 18",
+    )
+    annual_prepay: NotNegative = key(
+        2,
+        "January prepayment of a pool, in monthly means of last year's fund payments; it is told "
+        "in the manifest, what is paid stands in payments.csv",
+        "年初预付：按上年度基金月均支付的倍数；仅在清单中提示，实付以 payments.csv 为准",
+        unit="× monthly mean",
+        source="Guigang Art. 17",
     )
     basis: Literal["fund", "total"] = key(
         "fund",

@@ -57,6 +57,8 @@ REASONS: Final = (
     *(code for code in RULES if code != "duplicate_id"),
     # invalid
     "apart_exceeds_cost",
+    # item
+    "non_pilot",
 )
 """Reason of a case, by code."""
 

@@ -36,7 +36,7 @@ def settle(
     """Settle a region of a few cases.
 
     Args:
-        hospitals: hospital_id, level, class, city, alliance, lead, assessment, go_live.
+        hospitals: hospital_id, level, class, city, alliance, lead, assessment, go_live, pilot.
         budget: pool, line, amount, all from January on.
         shares: pool, month (MM), amount.
         rates: table, drg, class, value.
@@ -46,7 +46,10 @@ def settle(
     """
     region = folder / "region"
     region.mkdir(parents=True)
-    header = ("hospital_id", "level", "class", "city", "alliance", "lead", "assessment", "go_live")
+    header = (
+        *("hospital_id", "level", "class", "city", "alliance", "lead", "assessment", "go_live"),
+        "pilot",
+    )
     width = len(header)
     lines = [[*row, *[""] * (width - len(row))] for row in hospitals]
     write_csv(region / "hospitals.csv", header, lines)

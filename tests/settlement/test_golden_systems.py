@@ -6,6 +6,7 @@ patient 20 %, self-pay is 0, and the whole yearly budget falls on the months giv
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -413,3 +414,29 @@ def test_quota(tmp_path: Path) -> None:
         "B 14120.00 3400.00 7740.00 2980.00",
         "C 6280.00 1400.00 4140.00 740.00",
     ]
+
+
+def test_a_hospital_that_takes_no_part(tmp_path: Path) -> None:
+    """B is no pilot: it is paid by item, and simulated at A's point value.
+
+    v = 20 000 × 7/12 / 100 = 116.66666667.
+
+    January's prepayment is two monthly means of last year: 2 × (700 + 500) / 2.
+    """
+    run = settle(
+        tmp_path,
+        "guigang-points",
+        [case("a1", "A", "D1", 10000), case("b1", "B", "D1", 9000)],
+        weights=ONE,
+        hospitals=[["A", 1, *[""] * 6, "true"], ["B", 1, *[""] * 6, "false"]],
+        budget=[["employee", "fund_total", 24000], ["employee", "non_pilot", -4000]],
+        shares=[["employee", "01", 700], ["employee", "02", 500]],
+        keys='[participation]\nnon_pilot = "item"\nside_by_side = true\n',
+    )
+    assert lines(run / "points", "case_id route reason points value") == [
+        "a1 drg within_bounds 100.00000000 11666.67",
+        "b1 item non_pilot 100.00000000 11666.67",
+    ]
+    assert lines(run / "clearing.parquet", "hospital_id cases") == ["A 1"]
+    notes = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["notes"]
+    assert notes["annual_prepay"] == {"employee": "1200.00"}

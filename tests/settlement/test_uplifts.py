@@ -80,7 +80,7 @@ def test_severity_and_age(tmp_path: Path) -> None:
         }
     )
     accounts = Accounts(("A",), (1,), ("",), ("employee",), by_city=False, months=("2024-01",))
-    plan = IntakePlan(accounts, policy, (0,), (SCALE // 2,))
+    plan = IntakePlan(accounts, policy, (0,), factors=(SCALE // 2,))
     batch = pa.record_batch({"age": pa.array([6, 7, 28, 31, None, 30], pa.int16())})
     severity = np.array([2, 1, 2, 2, 0, 0], np.int8)
     found = case_factors(batch, severity, plan, np.array([0, 0, 0, 0, 0, -1], np.int32))
