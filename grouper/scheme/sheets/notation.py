@@ -51,6 +51,8 @@ _WAYS: Mapping[str, tuple[int, ...]] = {
     "death": (5,),
 }  # fmt: skip
 _NUMBERS = ("age", "days", "weight", "los", "icu_hours", "number_of")
+# 年龄<17岁伴严重合并症: these begin a condition of their own, so no word stands between.
+_FOLLOWING = ("age", "days", "mcc", "any_cc", "some_cc", "rest", "not_mcc")
 _COLUMN = {"days": "age_days"}
 _DAY_UNITS = ("天", "日", "day", "days")
 _YEAR_UNITS = ("岁", "周岁", "year", "years")
@@ -146,7 +148,7 @@ class _Parser:
         while self.accept("and"):
             pass
         factors = [self.factor()]
-        while self.token.kind == "and":
+        while self.token.kind in ("and", *_FOLLOWING):
             while self.accept("and"):
                 pass
             factors.append(self.factor())
@@ -337,6 +339,8 @@ _SIMPLE: Mapping[str, Rule] = {
     "mcc": Severity("mcc"),
     "cc": Severity("cc"),
     "any_cc": Or((Severity("mcc"), Severity("cc"))),
+    "some_cc": Or((Severity("mcc"), Severity("cc"))),
+    "not_mcc": Not(Severity("mcc")),
     "newborn": Compare("age_days", "<=", 28),
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 _COMPLICATION = r"(?:合并症|并发症)(?:\s*[或和与及]\s*(?:合并症|并发症|伴随病))?"
+_EITHER_LEVEL = "(?:严重[或和与及]一般|一般[或和与及]严重)"
 _LISTS = (
     r"主要诊断或其他诊断|主要诊断|主诊断|主诊表|其他诊断|次要诊断|诊断"
     r"|(?:主要|其他|主)?手术(?:[或及和]?操作)?|主要操作|操作"
@@ -32,13 +33,15 @@ TOKENS: tuple[tuple[str, str], ...] = (
         "all_px",
         rf"{_ANY}(?:手术室)?手术(?:或操作|操作)?|any operating(?:-room)? procedure\b",
     ),
-    ("either", rf"伴[与或和及]不伴(?:{_COMPLICATION})?"),
+    ("not_mcc", rf"不伴有?[与或和及]伴有?一般的?{_COMPLICATION}"),
+    ("either", rf"(?:不伴|伴)有?[与或和及](?:不伴|伴)有?(?:{_COMPLICATION})?"),
     (
         "rest",
         rf"不伴有?(?:严重|一般|任何)?(?:{_COMPLICATION})?|without (?:mcc|cc|complications?)\b",
     ),
+    ("any_cc", rf"伴有?{_EITHER_LEVEL}的?{_COMPLICATION}|伴有?一般的?{_COMPLICATION}"),
     ("mcc", rf"伴有?(?:严重|重要)的?{_COMPLICATION}|(?:伴|with )?MCC\b"),
-    ("any_cc", rf"伴有?一般的?{_COMPLICATION}|伴有?{_COMPLICATION}|伴CC\b|with CC\b"),
+    ("some_cc", rf"伴有?{_COMPLICATION}|伴CC\b|with CC\b"),
     ("cc", r"CC\b"),
     ("newborn", r"新生儿|newborn\b"),
     ("discharge", r"离院方式|discharge\b"),

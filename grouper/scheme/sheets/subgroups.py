@@ -85,7 +85,20 @@ def alternatives(
         return [_read(adrg, drg, meaning, suffixes, attributes) for drg in drgs]
 
     found = read(_left_over(a.rule for a in read(TRUE) if a.rule is not None))
-    return _ordered(found)
+    return _ordered(_told_apart(found))
+
+
+def _told_apart(found: list[Alternative]) -> list[Alternative]:
+    """Of two DRGs that ask for the same no case reaches the second, which is told."""
+    first: dict[Rule, str] = {}
+    told: list[Alternative] = []
+    for one in found:
+        known = first.setdefault(one.rule, one.drg.code) if one.rule is not None else ""
+        if known and known != one.drg.code:
+            fault = f"{one.drg.code} asks for the same as {known}, so no case reaches it"
+            one = replace(one, fault=f"{fault}; write the conditions of both")
+        told.append(one)
+    return told
 
 
 def _left_over(rules: Iterable[Rule]) -> Rule:
