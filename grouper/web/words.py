@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from grouper.report.codewords import CODES
+
 LANGUAGES: Final = ("zh", "en")
 
+_SHARED: Final = ("class.", "status.", "level.", "pool.")
+
 WORDS: Final[dict[str, tuple[str, str]]] = {
+    **{key: words for key, words in CODES.items() if key.startswith(_SHARED)},
     "brand": ("DRG 分组试用", "DRG grouper"),
     "other_language": ("English", "中文"),
     "nav.case": ("试一个病例", "A case"),
@@ -115,18 +120,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "price.coefficient": ("等级系数", "Coefficient"),
     "price.range": ("正常费用区间", "Normal between"),
     "price.mean": ("同级均费", "Mean of the level"),
-    "class.normal": ("正常", "normal"),
     "class.high": ("高倍率（评审前）", "high, before review"),
-    "class.low": ("低倍率", "low"),
-    "class.band": ("费用区间", "band"),
-    "class.unstable": ("非稳定病组", "unstable group"),
-    "class.ungrouped": ("未入组", "ungrouped"),
-    "class.ambiguous": ("歧义病案", "ambiguous"),
     # result
-    "status.grouped": ("已入组", "grouped"),
-    "status.ambiguous": ("歧义病案", "ambiguous"),
-    "status.ungrouped": ("未入组", "ungrouped"),
-    "status.invalid": ("无效", "invalid"),
     "status.ungrouped.why": (
         "没有一个 DRG 的条件全部满足；下面的树显示停在了哪里。",
         "No DRG has all its conditions met; the tree below shows where the walk ended.",
@@ -359,11 +354,6 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "discharge.4": ("4 非医嘱离院", "4 against advice"),
     "discharge.5": ("5 死亡", "5 died"),
     "discharge.9": ("9 其他", "9 other"),
-    "level.1": ("一级", "level 1"),
-    "level.2": ("二级", "level 2"),
-    "level.3": ("三级", "level 3"),
-    "pool.employee": ("职工", "employee"),
-    "pool.resident": ("居民", "resident"),
 }
 
 SCRIPT_WORDS: Final = (
