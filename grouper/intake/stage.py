@@ -107,6 +107,8 @@ class Stage:
             CaseTableError: a source that cannot be read, or tables without common keys.
         """
         keys = None if self._source.documents else self._keys(self._source.columns)
+        # One transaction, so that rows go to their place at once and not through a log.
+        self.db.execute("BEGIN")
         for batch in self._source.batches():
             if not sample:
                 self._take(batch)
@@ -119,6 +121,7 @@ class Stage:
             else:
                 self._take(batch, keys)
             progress("reading", batch.rows.num_rows)
+        self.db.execute("COMMIT")
         if keys is None:
             keys = self._keys(self._source.seen)
         return keys
