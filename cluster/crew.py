@@ -117,15 +117,21 @@ class TaskMap(Generic[R]):
         items: Iterable[object],
     ) -> None:
         self._crew = crew
-        self._task = ray.put(task)
-        # In a list the reference travels as such: a worker reads the object once and keeps it.
-        self._box = [ray.put(shared)]
+        self._sent = (task, shared)
+        self._send()
         self._items = enumerate(items)
         self._window = len(crew.slots) * _WINDOW_PER_WORKER
         self._exhausted = False
         self._again: deque[_Call] = deque()
         self._flying: dict[Any, tuple[_Slot, _Call]] = {}
         self._done: dict[int, Outcome] = {}
+
+    def _send(self) -> None:
+        """Puts what all calls share where the workers find it; again, where it was lost."""
+        task, shared = self._sent
+        self._task = ray.put(task)
+        # In a list the reference travels as such: a worker reads the object once and keeps it.
+        self._box = [ray.put(shared)]
 
     def results(self) -> Iterator[R]:
         """Results in item order; the first failing item's error ends them."""
@@ -185,7 +191,13 @@ class TaskMap(Generic[R]):
         try:
             outcome: Outcome = ray.get(ref)
         except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, ray.exceptions.RayError):  # not of the task's own making
+                self._resend(ref, error.cause)
+                return
             outcome = Outcome(error=error.cause or error)
+        except ray.exceptions.ObjectLostError as error:
+            self._resend(ref, error)
+            return
         except ray.exceptions.RayError as error:
             self._lose(slot, error)
             return
@@ -194,6 +206,19 @@ class TaskMap(Generic[R]):
         self._done[call.index] = outcome
         if outcome.error is not None:
             self._exhausted = True  # what would come after the first failure is not begun
+
+    def _resend(self, ref: Any, error: Exception) -> None:
+        """Does a call again whose inputs or answer were lost with the node that held them."""
+        slot, call = self._flying.pop(ref)
+        slot.calls.remove(call)
+        call.losses += 1
+        if call.losses >= _LOSSES_PER_ITEM:
+            raise RunError(
+                f"objects of item {call.index} were lost {call.losses} times: {_first_line(error)}",
+                hint="see why nodes leave the Ray cluster, then start the run again",
+            ) from error
+        self._send()
+        self._again.append(call)
 
     def _lose(self, slot: _Slot, error: Exception) -> None:
         """Replaces a lost worker; its calls are done again, the oldest one being the suspect."""

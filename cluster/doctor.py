@@ -132,7 +132,7 @@ def _settings(file: Path) -> str:
     from grouper.scheme import load_scheme
 
     config = load_config(file, os.environ, {})
-    told = [f"{len(config.principals)} principals"]
+    told = [f"{len(config.callers())} principals"]
     told += [f"scheme {load_scheme(name).id}" for name in config.schemes]
     if config.tls is not None:
         server_credentials(config.tls)

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from wsgiref.simple_server import WSGIServer
@@ -19,7 +20,7 @@ from grpc_reflection.v1alpha import reflection
 from cluster.drg.v1 import grouping_service_pb2, run_service_pb2
 from cluster.drg.v1 import grouping_service_pb2_grpc as grouping_grpc
 from cluster.drg.v1 import run_service_pb2_grpc as run_grpc
-from cluster.errors import StateError
+from cluster.errors import ConfigError, StateError
 from cluster.server.config import ServerConfig
 from cluster.server.door import Door
 from cluster.server.grouping import GroupingService, SchemeShelf
@@ -39,6 +40,8 @@ GROUPING = grouping_service_pb2.DESCRIPTOR.services_by_name["GroupingService"].f
 RUNS = run_service_pb2.DESCRIPTOR.services_by_name["RunService"].full_name
 _NAMES = ("", GROUPING, RUNS)
 _KEEPALIVE_MS = 60_000
+_WATCH_SECONDS = 2.0
+"""How often the principals file is looked at; SIGHUP has it read at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +64,10 @@ class FrontEnd:
         self.metrics = Metrics()
         self._tracing = Tracing(config.traces, "drg-grouper server")
         self._supervisor = Supervisor(config, self._register, self.metrics)
+        self._principals = Principals(config.callers())
+        self._watch: asyncio.Task[None] | None = None
         self._door = Door(
-            *(lambda: self._ready, Principals(config.principals), Gate(config.limits)),
+            *(lambda: self._ready, self._principals, Gate(config.limits)),
             *(self.metrics, self._tracing, AuditLog(config.state)),
         )
         self._server = grpc.aio.server(
@@ -129,8 +134,31 @@ class FrontEnd:
         await asyncio.to_thread(self._warm_up)
         await self._supervisor.start()
         self._ready = True
+        if self._config.principals_file is not None:
+            self._watch = asyncio.create_task(self._watch_callers(self._config.principals_file))
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         say(_log, logging.INFO, "serving", port=self.port, encrypted=self._config.tls is not None)
+
+    async def _watch_callers(self, file: Path) -> None:
+        """Takes up the principals file when it changes, without a restart."""
+        seen = _state_of(file)
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if (now := _state_of(file)) != seen:
+                seen = now
+                self.reload()
+
+    def reload(self) -> None:
+        """Reads again who may call; where the file is faulty, those who could call still can."""
+        try:
+            entries = self._config.callers()
+            if not entries:  # which would let everybody in
+                raise ConfigError("nobody could call", key="principals")
+        except ConfigError as error:
+            say(_log, logging.ERROR, "principals not taken up", file=error.file, key=error.key)
+            return
+        self._principals.replace(entries)
+        say(_log, logging.INFO, "principals taken up", principals=len(entries))
 
     def _warm_up(self) -> None:
         """Loads every scheme and groups one case by it, so that no caller waits for a compiler."""
@@ -149,6 +177,8 @@ class FrontEnd:
         await self._health.enter_graceful_shutdown()
         say(_log, logging.INFO, "stopping")
         self._ready = False
+        if self._watch is not None:
+            self._watch.cancel()
         # Watchers wait for runs, not for the server: they are sent away while calls drain.
         await asyncio.gather(self._supervisor.stop(), self._server.stop(grace))
         self._supervisor.close()
@@ -164,6 +194,15 @@ class FrontEnd:
         self._tracing.close()
 
 
+def _state_of(file: Path) -> tuple[int, ...]:
+    """What changes when a file does; empty where it is not there."""
+    try:
+        told = file.stat()
+    except OSError:
+        return ()
+    return told.st_mtime_ns, told.st_size, told.st_ino
+
+
 async def serve(config: ServerConfig, started: Callable[[int], None]) -> None:
     """Serves until SIGTERM or SIGINT.
 
@@ -177,5 +216,7 @@ async def serve(config: ServerConfig, started: Callable[[int], None]) -> None:
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stopped.set)
     async with FrontEnd(config) as front:
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(signal.SIGHUP, front.reload)
         started(front.port)
         await stopped.wait()

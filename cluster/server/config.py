@@ -10,12 +10,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from cluster.errors import ConfigError
 from cluster.server.principals import PrincipalEntry
 
 ENVIRONMENT = "GROUPER_SERVER_"
+
+_CALLERS = TypeAdapter(tuple[PrincipalEntry, ...])
 
 
 class _Settings(BaseModel):
@@ -109,8 +119,7 @@ class ServerConfig(_Settings):
         values["data"] = Path(values.get("data", Path())).resolve()
         values.setdefault("state", values["data"] / ".grouper")
         if named := values.get("principals_file"):
-            further = _read_toml(Path(named)).get("principals", [])
-            values["principals"] = (*values.get("principals", ()), *further)
+            values["principals_file"] = Path(named).resolve()
         return values
 
     @field_validator("schemes", "buckets", mode="before")
@@ -136,6 +145,12 @@ class ServerConfig(_Settings):
 
     @model_validator(mode="after")
     def _check_door(self) -> Self:
+        if self.principals_file is not None and not self.callers():
+            raise ConfigError(
+                "the file of principals names nobody",
+                file=str(self.principals_file),
+                hint="name who may call in [[principals]]",
+            )
         if not is_loopback(self.host):
             if self.tls is None:
                 raise ConfigError(
@@ -144,7 +159,7 @@ class ServerConfig(_Settings):
                     key="tls",
                     hint="give tls.certificate and tls.key, or listen on 127.0.0.1",
                 )
-            if not self.principals:
+            if not self.callers():
                 raise ConfigError(
                     f"{self.host} is reached from outside, and anybody could call",
                     key="principals",
@@ -155,6 +170,20 @@ class ServerConfig(_Settings):
                 f"the data folder {self.data} is missing", key="data", hint="make it, or name one"
             )
         return self
+
+    def callers(self) -> tuple[PrincipalEntry, ...]:
+        """All who may call: those of the settings, and those of `principals_file` as it is now.
+
+        Raises:
+            ConfigError: the file cannot be read, or an entry in it is malformed.
+        """
+        if self.principals_file is None:
+            return self.principals
+        further = _read_toml(self.principals_file).get("principals", [])
+        try:
+            return (*self.principals, *_CALLERS.validate_python(further))
+        except ValidationError as error:
+            raise _faulty(error, self.principals_file, "principals") from None
 
     @property
     def listen(self) -> str:
@@ -178,19 +207,23 @@ def load_config(
     try:
         return ServerConfig.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ConfigError(
-            first["msg"],
-            file=str(file or ""),
-            key=".".join(map(str, first["loc"])),
-            hint="`grouper serve --help` and docs/service.md name the settings",
-        ) from None
+        raise _faulty(error, file) from None
+
+
+def _faulty(error: ValidationError, file: Path | None, *above: str) -> ConfigError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ConfigError(
+        first["msg"],
+        file=str(file or ""),
+        key=".".join(map(str, (*above, *first["loc"]))),
+        hint="`grouper serve --help` and docs/service.md name the settings",
+    )
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"cannot be read: {error}", file=str(file), hint="it must be a TOML file"
         ) from None

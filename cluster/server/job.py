@@ -45,6 +45,7 @@ class Reporter:
         self._started = clock()
         self._stage = ""
         self._said = 0.0
+        self._ends: float | None = None
 
     def say(self, event: str, **fields: Any) -> None:
         """One line to the supervisor."""
@@ -73,11 +74,12 @@ class Reporter:
         for name, share in _SHARES.items():
             if name == stage:
                 finished = before + share * fraction
-                if not finished:
-                    return None
-                return time.time() + (now - self._started) * (1 - finished) / finished
+                if finished:
+                    left = (now - self._started) * (1 - finished) / finished
+                    self._ends = time.time() + left
+                break
             before += share
-        return None
+        return self._ends  # of a stage that takes next to no time: as it was told before
 
 
 def main() -> None:

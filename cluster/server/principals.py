@@ -112,6 +112,10 @@ class Principals:
     """
 
     def __init__(self, entries: Iterable[PrincipalEntry]) -> None:
+        self.replace(entries)
+
+    def replace(self, entries: Iterable[PrincipalEntry]) -> None:
+        """Puts others in their place; calls that were let in go on."""
         self._by_token: dict[str, Principal] = {}
         self._by_subject: dict[str, Principal] = {}
         for entry in entries:

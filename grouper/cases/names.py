@@ -19,7 +19,7 @@ def column_names(region: Path) -> dict[str, str]:
         return {}
     try:
         names = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+    except (ValueError, RecursionError) as cause:
         raise CaseTableError(
             f"this is not TOML: {cause}", file=path.name, hint='write ours = "theirs"'
         ) from cause

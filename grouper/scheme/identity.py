@@ -47,7 +47,7 @@ class _Reader:
         self.text = text
         try:
             self.data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             found = re.search(r"at line (\d+)", str(error))
             line = int(found.group(1)) if found else text.count("\n") + 1
             raise PackError(

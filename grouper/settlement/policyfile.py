@@ -68,7 +68,7 @@ def _resolve(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise PolicyError(
             "this is not UTF-8", file=str(path), hint="save the file as UTF-8"
         ) from None
-    except tomllib.TOMLDecodeError as cause:
+    except (ValueError, ArithmeticError, RecursionError) as cause:  # of numbers, and of depth
         raise PolicyError(
             f"this is not TOML: {cause}", file=str(path), hint="see a built-in policy"
         ) from None

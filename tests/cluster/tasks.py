@@ -35,5 +35,14 @@ def always_die(shared: None, item: int) -> int:
     return item
 
 
+class Owner:
+    """An actor that owns an object."""
+
+    def put(self, value: object) -> list[object]:
+        import ray
+
+        return [ray.put(value)]
+
+
 def read_item(shared: list[int], item: int) -> int:
     return shared[item]

@@ -237,7 +237,7 @@ def test_who_did_what_is_written_down(hall: Hall) -> None:
 
 def test_plaintext_does_not_get_through_an_encrypted_door(hall: Hall) -> None:
     known = Credentials(token=token_of("bureau"), encrypted=False)
-    with Client(hall.address, 3.0, known) as client, pytest.raises(ServiceError) as caught:
+    with Client(hall.address, 0.8, known) as client, pytest.raises(ServiceError) as caught:
         client.schemes()
     assert caught.value.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
@@ -245,7 +245,7 @@ def test_plaintext_does_not_get_through_an_encrypted_door(hall: Hall) -> None:
 def test_a_client_trusts_only_its_root(hall: Hall, tmp_path: Path) -> None:
     stranger = Authority(tmp_path, "stranger")
     known = Credentials(ca=stranger.file, token=token_of("bureau"))
-    with Client(hall.address, 3.0, known) as client, pytest.raises(ServiceError) as caught:
+    with Client(hall.address, 0.8, known) as client, pytest.raises(ServiceError) as caught:
         client.schemes()
     assert caught.value.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
@@ -285,7 +285,7 @@ def test_client_certificates(
                 certificate=own.certificate if own else None,
                 key=own.key if own else None,
             )
-            with Client(f"127.0.0.1:{front.port}", 2.0, known) as client:
+            with Client(f"127.0.0.1:{front.port}", 0.8, known) as client:
                 try:
                     assert list(client.list_runs()) == []
                     status = ""

@@ -76,21 +76,26 @@ def test_a_cluster_by_its_address(cluster: Nodes, tmp_path: Path) -> None:
         assert pq.read_metadata(there).num_rows == 500
 
 
-def test_a_node_that_falls_away(cluster: Nodes, tmp_path: Path) -> None:
+def test_a_driver_and_a_node_that_fall_away(cluster: Nodes, tmp_path: Path) -> None:
     region = make_region(tmp_path / "region", parts=30, rows=1500)
     command = [*GROUPER, "rerun", str(region), "--scheme", "chs-core", "--policy"]
     command += ["guigang-points", "--out", str(tmp_path / "disturbed"), "--ray", cluster.address]
-    run = subprocess.Popen(
-        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
     grouped = tmp_path / "disturbed" / "grouped"
-    while run.poll() is None and len(list(grouped.glob("part-*"))) < 3:
-        time.sleep(0.01)
-    assert run.poll() is None
-    cluster.kill()
+    for parts, kill in ((3, None), (8, cluster.kill)):
+        run = subprocess.Popen(
+            command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        while run.poll() is None and len(list(grouped.glob("part-*"))) < parts:
+            time.sleep(0.01)
+        assert run.poll() is None
+        if kill is None:
+            run.kill()
+            run.communicate()
+        else:
+            kill()
     told, errors = run.communicate(timeout=200)
     assert run.returncode == 0, errors
-    assert "settled" in told
+    assert "settled (resumed)" in told
     rules = (load_scheme("chs-core"), load_policy("guigang-points"))
     rerun(region, *rules, tmp_path / "undisturbed", LocalRunner())
     assert tables_of(tmp_path / "disturbed") == tables_of(tmp_path / "undisturbed")

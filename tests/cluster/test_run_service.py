@@ -20,6 +20,7 @@ from grouper.scheme import load_scheme
 from grouper.settlement.policyfile import load_policy
 from tests.cluster.conftest import serving
 from tests.cluster.region import make_region
+from tests.cluster.test_commands import server
 
 NAMES = {"region": "region", "scheme": "chs-core", "policy": "guigang-points"}
 
@@ -57,7 +58,7 @@ def test_a_run_from_start_to_its_tables(
     last = states[-1]
     assert last.state == run_service_pb2.RUN_STATE_SUCCEEDED, last.failure
     assert last.attempts == 1
-    assert last.progress.stage == "values"
+    assert last.progress.parts_done == last.progress.parts_total > 0
     assert (last.progress.cases_done, last.progress.cases_total) == (4000, 4000)
     assert last.end_time.seconds >= last.create_time.seconds
     assert tables_of(data_folder / "first") == expected
@@ -148,10 +149,16 @@ def test_runs_are_listed_in_pages(client: Client, region: Path) -> None:
     assert len(few) == len(set(few)) >= 3
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def slow_region(data_folder: Path) -> Path:
-    folder = data_folder / "slow"
-    return folder if folder.exists() else make_region(folder, parts=24, rows=2000, seed=2)
+    return make_region(data_folder / "slow", parts=24, rows=1000, seed=2)
+
+
+@pytest.fixture(scope="module")
+def slow_expected(slow_region: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    rerun(slow_region, load_scheme("chs-core"), load_policy("guigang-points"), out, LocalRunner())
+    return tables_of(out)
 
 
 def _child_of(run_id: str, data: Path) -> int:
@@ -174,20 +181,16 @@ def _at_work(states: Iterator[run_service_pb2.Run]) -> run_service_pb2.Run:
 
 
 def test_a_killed_process_goes_on_from_its_parts(
-    client: Client, data_folder: Path, slow_region: Path, tmp_path: Path
+    client: Client, data_folder: Path, slow_region: Path, slow_expected: dict[str, bytes]
 ) -> None:
     started = client.start_run(**{**NAMES, "region": "slow"}, out="killed")
     states = client.watch_run(started.run_id)
-    _at_work(states)
+    assert _at_work(states).progress.estimated_end_time.seconds > time.time() - 60
     os.kill(_child_of(started.run_id, data_folder / "killed"), signal.SIGKILL)
     *_, last = states
     assert last.state == run_service_pb2.RUN_STATE_SUCCEEDED, last.failure
     assert last.attempts == 2
-    rerun(
-        *(slow_region, load_scheme("chs-core"), load_policy("guigang-points")),
-        *(tmp_path / "undisturbed", LocalRunner()),
-    )
-    assert tables_of(data_folder / "killed") == tables_of(tmp_path / "undisturbed")
+    assert tables_of(data_folder / "killed") == slow_expected
 
 
 def test_a_run_at_work_is_cancelled(client: Client, slow_region: Path) -> None:
@@ -200,28 +203,31 @@ def test_a_run_at_work_is_cancelled(client: Client, slow_region: Path) -> None:
     assert client.cancel_run(started.run_id).state == run_service_pb2.RUN_STATE_CANCELLED
 
 
-def test_a_run_goes_on_when_the_server_comes_back(tmp_path: Path) -> None:
-    make_region(tmp_path / "region", parts=24, rows=2000, seed=2)
-    config = ServerConfig(
-        host="127.0.0.1", port=0, data=tmp_path, state=tmp_path / "state", grace_seconds=1.0
-    )
+def test_a_run_goes_on_when_the_server_comes_back(
+    slow_region: Path, slow_expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Stopped in good order, then killed, then back."""
+    data = slow_region.parent
+    config = ServerConfig(port=0, data=data, state=tmp_path / "state", grace_seconds=1.0)
     with serving(config) as front, Client(f"127.0.0.1:{front.port}") as client:
-        started = client.start_run(**NAMES, out="run")
+        started = client.start_run(**{**NAMES, "region": "slow"}, out="back")
         _at_work(client.watch_run(started.run_id))
+    with (
+        server(data, "--state", str(tmp_path / "state")) as (address, process),
+        Client(address) as client,
+    ):
+        states = client.watch_run(started.run_id)
+        next(run for run in states if run.progress.parts_done > 12)
+        process.kill()
+        process.wait()
     with serving(config) as front, Client(f"127.0.0.1:{front.port}") as client:
+        assert (
+            client.start_run(
+                **{**NAMES, "region": "slow"}, out="back", request_id=started.request_id
+            ).run_id
+            == started.run_id
+        )
         last = last_state(client, started.run_id)
     assert last.state == run_service_pb2.RUN_STATE_SUCCEEDED, last.failure
-    assert last.attempts == 2
-
-
-def test_a_run_on_ray_gives_the_same_bytes(
-    tmp_path: Path, region: Path, expected: dict[str, bytes]
-) -> None:
-    config = ServerConfig(
-        port=0, data=region.parent, state=tmp_path / "state", workers=2, grace_seconds=1.0
-    )
-    out = f"ray-{time.time_ns()}"
-    with serving(config) as front, Client(f"127.0.0.1:{front.port}") as client:
-        last = last_state(client, client.start_run(**NAMES, out=out).run_id)
-        assert last.state == run_service_pb2.RUN_STATE_SUCCEEDED, last.failure
-    assert tables_of(region.parent / out) == expected
+    assert last.attempts == 3
+    assert tables_of(data / "back") == slow_expected

@@ -83,6 +83,24 @@ def test_an_item_that_kills_every_worker_is_named(runner: RayRunner) -> None:
     assert list(runner.map(tasks.read_item, [7], [0])) == [7]
 
 
+def test_lost_objects_are_sent_again(runner: RayRunner) -> None:
+    """The process that owns what all items share is killed: the calls get another copy."""
+    import ray
+
+    from cluster.crew import TaskMap
+
+    shared = list(range(200_000))  # too large to travel with its reference
+    work = TaskMap[int](runner.crew, tasks.read_item, shared, range(40))
+    owner = ray.remote(num_cpus=0)(tasks.Owner).remote()
+    (lost,) = ray.get(owner.put.remote(shared))
+    ray.kill(owner)
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        ray.get(owner.put.remote(0))
+    work._box = [lost]
+    assert list(work.results()) == shared[:40]
+    assert work._box[0] != lost
+
+
 def test_a_closed_runner_says_so() -> None:
     closed = RayRunner(1)
     closed.close()

@@ -1,5 +1,7 @@
 """What an operator sees: metrics of calls and streams, traces from request to task, clean logs."""
 
+import gzip
+import http.server
 import io
 import json
 import logging
@@ -12,6 +14,7 @@ from pathlib import Path
 import grpc
 import pyarrow as pa
 import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from cluster.client import Client
 from cluster.drg.v1 import grouping_service_pb2, run_service_pb2
@@ -131,6 +134,47 @@ def test_a_log_line_never_quotes_an_error() -> None:
     assert "Zhang" not in stream.getvalue()
     assert "K35" not in stream.getvalue()
     assert second["event"].startswith("record of test_watched.py:")
+
+
+def test_spans_arrive_at_a_collector(tmp_path: Path) -> None:
+    """OTLP over HTTP as the exporter sends it, and the status of a call that failed."""
+    received: list[tuple[str, str, bytes]] = []
+
+    class Collector(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            data = self.rfile.read(int(self.headers["content-length"]))
+            received.append((self.path, self.headers["content-encoding"] or "", data))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    collector = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=collector.serve_forever).start()
+    try:
+        traces = f"http://127.0.0.1:{collector.server_port}"
+        config = ServerConfig(port=0, data=tmp_path, grace_seconds=1.0, traces=traces)
+        with serving(config) as front, Client(f"127.0.0.1:{front.port}") as client:
+            client.group_case(dx=["K35.900"])
+            with pytest.raises(ServiceError):
+                client.get_run("nothing")
+    finally:
+        collector.shutdown()
+        collector.server_close()
+    assert {path for path, _, _ in received} == {"/v1/traces"}
+    spans = []
+    for _, encoding, data in received:
+        plain = gzip.decompress(data) if encoding == "gzip" else data
+        request = trace_service_pb2.ExportTraceServiceRequest.FromString(plain)
+        (resource,) = request.resource_spans
+        assert {one.key: one.value.string_value for one in resource.resource.attributes} == {
+            "service.name": "drg-grouper server"
+        }
+        spans += [span for scope in resource.scope_spans for span in scope.spans]
+        assert b"K35" not in plain
+    names = [span.name for span in spans]
+    assert names == ["drg.v1.GroupingService/GroupCase", "drg.v1.RunService/GetRun"]
 
 
 def test_a_call_whose_caller_left_is_not_worked_on(
