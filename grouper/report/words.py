@@ -25,7 +25,7 @@ _OWN: Final[Words] = {
     "nav.hospitals": ("医疗机构", "Hospitals"),
     "nav.drgs": ("病组", "DRGs"),
     "nav.accounts": ("账目核对", "Accounts"),
-    "nav.rejected": ("退回病例", "Rejected cases"),
+    "nav.rejected": ("退回病例", "Rejected"),
     "nav.quality": ("清单质控", "Data quality"),
     "nav.indicators": ("指标与监管", "Indicators"),
     "jump": ("查找机构或病组…", "Find a hospital or DRG…"),
