@@ -15,6 +15,9 @@ DOCUMENT = "_document"
 PLACE = "_place"
 """Column of batches from documents: the number of the document in its file."""
 
+LABEL = "_label"
+"""Column of batches from documents: the file, because a batch may hold many."""
+
 ROWS = 1 << 17
 """Rows of a batch, about."""
 
@@ -26,10 +29,12 @@ class Damaged:
     Attributes:
         row: number of the row (or document) in its file, from 1.
         told: what is wrong.
+        label: its file, where that is not the batch's.
     """
 
     row: int
     told: str
+    label: str = ""
 
 
 @dataclass(frozen=True)

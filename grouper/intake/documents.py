@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import pyarrow as pa
 
 from grouper.errors import CaseTableError
-from grouper.intake.batches import DOCUMENT, PLACE, Batch, Damaged, Source
+from grouper.intake.batches import DOCUMENT, LABEL, PLACE, Batch, Damaged, Source
 from grouper.intake.fields import TABLES
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
@@ -36,27 +37,27 @@ def open_documents(
 
     def batches() -> Iterator[Batch]:
         number = 0
+        gathered = _Gathered(names, seen)
         for file in files:
-            gathered = _Gathered(file.name, names, seen)
             for row, found in _documents_of(file, encoding):
                 number += 1
-                gathered.add(number, row, found)
+                gathered.add(number, file.name, row, found)
                 if gathered.full:
                     yield from gathered.batches()
-            yield from gathered.batches()
+        yield from gathered.batches()
 
     return Source(what, batches, {}, documents=True, unused=tuple(unused), seen=seen)
 
 
 class _Gathered:
-    """Rows of documents of one file until they are enough for batches."""
+    """Rows of documents until they are enough for batches."""
 
     def __init__(
-        self, label: str, names: Mapping[str, Mapping[str, str]], seen: dict[str, dict[str, None]]
+        self, names: Mapping[str, Mapping[str, str]], seen: dict[str, dict[str, None]]
     ) -> None:
-        self._label, self._names, self._seen = label, names, seen
+        self._names, self._seen = names, seen
         self._rows: dict[str, list[list[str | None]]] = {}
-        self._numbers: dict[str, tuple[list[int], list[int]]] = {}
+        self._places: dict[str, list[tuple[int, str, int]]] = {}
         self._damaged: list[Damaged] = []
         self._documents = 0
 
@@ -65,47 +66,47 @@ class _Gathered:
         """Whether the rows are enough for a batch."""
         return self._documents >= _DOCUMENTS
 
-    def add(self, number: int, row: int, found: Node | Damaged) -> None:
+    def add(self, number: int, label: str, row: int, found: Node | Damaged) -> None:
         """Take the nodes of a document."""
         self._documents += 1
         if isinstance(found, Damaged):
-            self._damaged.append(found)
+            self._damaged.append(replace(found, label=label))
             return
         for table in TABLES:
             for one in _rows_of(found, table):
-                self._take(table, one, number, row)
+                self._take(table, one, (number, label, row))
 
-    def _take(self, table: str, row: Node, number: int, place: int) -> None:
+    def _take(self, table: str, row: Node, place: tuple[int, str, int]) -> None:
         known = self._names[table]
         columns = self._rows.setdefault(table, [[] for _ in known])
-        numbers, places = self._numbers.setdefault(table, ([], []))
         seen = self._seen.setdefault(table, {})
         for key in row:
             if key not in seen:
                 seen[key] = None
         for values, name in zip(columns, known, strict=True):
             values.append(_text(row.get(name)))
-        numbers.append(number)
-        places.append(place)
+        self._places.setdefault(table, []).append(place)
 
     def batches(self) -> Iterator[Batch]:
         """The rows as batches, one a table, and begin anew."""
         damaged = tuple(self._damaged)
         if damaged and "setlinfo" not in self._rows:
-            yield Batch("setlinfo", self._label, 1, pa.table({}), damaged)
+            yield Batch("setlinfo", "", 1, pa.table({}), damaged)
         for table, columns in self._rows.items():
-            numbers, places = self._numbers[table]
-            known = self._names[table]
+            numbers, labels, rows = zip(*self._places[table], strict=True)
             arrays = {
                 name: pa.array(values, pa.string())
-                for name, values in zip(known, columns, strict=True)
+                for name, values in zip(self._names[table], columns, strict=True)
                 if any(value is not None for value in values)
             }
-            own = {DOCUMENT: pa.array(numbers, pa.int64()), PLACE: pa.array(places, pa.int64())}
-            rows = pa.table(arrays | own)
+            own = {
+                DOCUMENT: pa.array(numbers, pa.int64()),
+                PLACE: pa.array(rows, pa.int64()),
+                LABEL: pa.array(labels, pa.string()),
+            }
             mine = damaged if table == "setlinfo" else ()
-            yield Batch(table, self._label, places[0], rows, mine)
-        self._rows, self._numbers, self._damaged, self._documents = {}, {}, [], 0
+            yield Batch(table, "", 1, pa.table(arrays | own), mine)
+        self._rows, self._places, self._damaged, self._documents = {}, {}, [], 0
 
 
 def _text(value: Any) -> str | None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grouper.errors import CaseTableError, OutputError
-from grouper.intake.batches import DOCUMENT, PLACE, Batch, Source
+from grouper.intake.batches import DOCUMENT, LABEL, PLACE, Batch, Source
 from grouper.intake.fields import TABLES, As
 from grouper.intake.layout import Layout
 from grouper.intake.match import Keys, choose_keys, matched
@@ -87,6 +87,7 @@ class Stage:
         self._source, self._layout = source, layout
         self._reading = Reading(layout)
         self._sequence = 0
+        self._numbers: dict[str, int] = {}
         for name, table in TABLES.items():
             fields = ", ".join(f"{f.name} {SQL_TYPES[f.read]}" for f in table.fields.values())
             db.execute(f"CREATE TABLE in_{name} ({_OWN}, {fields})")
@@ -158,21 +159,25 @@ class Stage:
                     )
 
     def _take(self, batch: Batch, only: Keys | None = None) -> None:
-        if batch.label not in self.files:
-            self.files.append(batch.label)
-        file = self.files.index(batch.label)
-        rows = batch.rows
+        rows = self._with_files(batch)
         for one in batch.damaged:
             self.db.execute(
                 "INSERT INTO rejected VALUES (?, ?, ?, ?, ?, NULL, 'damaged', ?)",
-                [_rank(batch.table), self._sequence, batch.table, batch.label, one.row, one.told],
+                [
+                    _rank(batch.table),
+                    self._sequence,
+                    batch.table,
+                    one.label or batch.label,
+                    one.row,
+                    one.told,
+                ],
             )
         if rows.num_rows == 0:
             self._count(batch.table, len(batch.damaged))
             return
         rows = rows.append_column("_at", pa.array(np.arange(rows.num_rows)))
         self.db.register("arriving", rows)
-        query = self._select(batch.table, rows.schema, file, batch.first)
+        query = self._select(batch.table, rows.schema, batch.first)
         if only is not None:
             mine = matched(batch.table, rows.schema.names, self._layout)
             wanted = f"{only.join} IN (SELECT {only.join} FROM in_setlinfo)"
@@ -182,10 +187,28 @@ class Stage:
         self.db.unregister("arriving")
         self._sequence += batch.rows.num_rows
 
+    def _with_files(self, batch: Batch) -> pa.Table:
+        """The rows with the number of the file that each comes from."""
+        rows = batch.rows
+        if LABEL in rows.column_names:
+            labels = rows.column(LABEL).combine_chunks()
+            for label in labels.unique().to_pylist():
+                if self._numbers.setdefault(label, len(self.files)) == len(self.files):
+                    self.files.append(label)
+            distinct = labels.dictionary_encode()
+            known = pa.array([self._numbers[one] for one in distinct.dictionary.to_pylist()])
+            files = known.take(distinct.indices)
+        else:
+            number = self._numbers.setdefault(batch.label, len(self.files))
+            if number == len(self.files):
+                self.files.append(batch.label)
+            files = pa.array(np.full(rows.num_rows, number))
+        return rows.append_column("_file", files.cast(pa.int64()))
+
     def _count(self, table: str, rows: int) -> None:
         self.read[table] = self.read.get(table, 0) + rows
 
-    def _select(self, table: str, schema: pa.Schema, file: int, first: int) -> str:
+    def _select(self, table: str, schema: pa.Schema, first: int) -> str:
         """The rows that arrive, as values of the fields.
 
         In steps, because an expression is written out wherever it is used: text, trimmed text,
@@ -196,7 +219,7 @@ class Stage:
         steps: list[list[str]] = [
             [
                 f"_at + {self._sequence} AS _seq",
-                f"{file} AS _file",
+                "_file",
                 f"{place} AS _row",
                 f"{document} AS _document",
             ],
