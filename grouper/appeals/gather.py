@@ -86,7 +86,8 @@ def scheme_of(run: Run, named: str | None) -> Scheme:
             f"the run was grouped by '{known['id']}', which does not come with this package",
             hint="name its folder: --scheme PACK",
         )
-    scheme = load_scheme(known["id"] if named is None else named)
+    edition = run.manifest.policy["keys"].get("edition", "")
+    scheme = load_scheme(known["id"] if named is None else named, edition=edition)
     if scheme.digest != known["digest"]:
         raise RunError(
             f"the pack '{scheme.id}' is not the one that the run was grouped by ({known['id']})",

@@ -121,6 +121,6 @@ TOTAL_WORDS: Final = {
     "stated_cases": ("病例数（结算单）", "Cases (statement)"),
     "stated_points": ("点数（结算单）", "Points (statement)"),
     "gross": ("点数价值(元)（结算单）", "Gross (CNY, statement)"),
-    "rounding": ("逐例取整差额(元)", "Rounding of single cases (CNY)"),
+    "difference": ("差额(元)：逐例取整、关账后到达", "Difference (CNY): rounding, late cases"),
 }
 """Headings of the sheet of totals."""

@@ -154,7 +154,7 @@ def _orders(run: Run, scope: Scope) -> dict[str, _Order]:
             f"FROM rejected r JOIN cases c ON c.case_id = r.case_id WHERE {wanted} ORDER BY ALL"
         ).fetchall():
             rejected.setdefault(hospital, []).append(tuple(text or "" for text in row))
-        for row in _statements(db, wanted):
+        for row in _statements(db, wanted, with_late="late" in run.files):
             totals.setdefault(row[0], []).append(Total(*row[1:]))
     return {
         row["hospital_id"]: _Order(
@@ -181,35 +181,43 @@ def _wanted(scope: Scope) -> str:
     return " AND ".join(where)
 
 
-def _statements(db: Any, wanted: str) -> list[tuple[Any, ...]]:
-    """(hospital, pool, month, cases, points, value, gross) where cases and statements agree.
+def _statements(db: Any, wanted: str, *, with_late: bool) -> list[tuple[Any, ...]]:
+    """(hospital, and the fields of `Total`) where cases and statements agree.
 
     Raises:
         RunError: they do not.
     """
+    late = "SELECT hospital_id, pool, month, cases, points FROM hospital_months WHERE false"
+    if with_late:
+        # Of a closed month the statement is kept; what came since is settled at year end.
+        late = f"SELECT hospital_id, pool, month, cases, points FROM late c WHERE {wanted}"
     rows = db.execute(
         f"""
         WITH mine AS (
             SELECT c.hospital_id, c.pool, c.month, count(*) AS cases, sum(p.points) AS points,
                    sum(p.value) AS value
             FROM cases c POSITIONAL JOIN points p WHERE p.route = 'drg' AND {wanted} GROUP BY ALL
-        ), stated AS (SELECT * FROM hospital_months c WHERE cases > 0 AND {wanted})
-        SELECT hospital_id, pool, month, m.cases, m.points, m.value, s.gross, s.cases, s.points
+        ), stated AS (SELECT * FROM hospital_months c WHERE cases > 0 AND {wanted}),
+        late_ones AS ({late})
+        SELECT hospital_id, pool, month, coalesce(m.cases, 0), coalesce(m.points, 0),
+            coalesce(m.value, 0), coalesce(s.gross, 0), coalesce(s.cases, 0),
+            coalesce(s.points, 0), coalesce(l.cases, 0), coalesce(l.points, 0)
         FROM mine m FULL JOIN stated s USING (hospital_id, pool, month)
+        FULL JOIN late_ones l USING (hospital_id, pool, month)
         ORDER BY hospital_id, pool, month
         """
     ).fetchall()
     found = []
-    for hospital, pool, month, cases, points, value, gross, stated_cases, stated_points in rows:
-        if (cases, points) != (stated_cases, stated_points):
+    for hospital, pool, month, cases, points, value, gross, stated, told, late_cases, more in rows:
+        if (cases, points) != (stated + late_cases, told + more):
             raise RunError(
                 f"the statement of hospital '{hospital}', pool '{pool}', {month} has "
-                f"{stated_cases} cases with {stated_points} points, its cases are {cases} with "
-                f"{points}",
+                f"{stated} cases with {told} points, its cases are {cases} with {points}",
                 hint="settle the region again into a new folder",
             )
-        amounts = (int(points * SCALE), int(value * FEN), int(gross * FEN))
-        found.append((hospital, pool, month, cases, *amounts))
+        sums = (int(points * SCALE), int(value * FEN))
+        statement = (stated, int(told * SCALE), int(gross * FEN))
+        found.append((hospital, pool, month, cases, *sums, *statement))
     return found
 
 

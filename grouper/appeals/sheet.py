@@ -46,8 +46,10 @@ _FREE: Final = {"autofilter": True, "format_columns": True, "format_rows": True}
 class Total:
     """What the cases of a pool and month add up to, and what the statement says.
 
+    They differ by what came into a closed month, and money by the rounding of single cases.
+
     Attributes:
-        value, gross: fen; the sum over the cases, each rounded, and the statement's.
+        points, stated_points: in 1e-8; value, gross: in fen.
     """
 
     pool: str
@@ -55,6 +57,8 @@ class Total:
     cases: int
     points: int
     value: int
+    stated_cases: int
+    stated_points: int
     gross: int
 
 
@@ -242,8 +246,8 @@ def _totals(book: _Book, content: Content) -> None:
         ):
             formula = f"=SUMIFS({over(name)},{matching})"
             sheet.write_formula(row, place, formula, book.of(kind), known)
-        sheet.write_number(row, 5, total.cases, book.of("int"))
-        sheet.write_number(row, 6, points, book.of("points4"))
+        sheet.write_number(row, 5, total.stated_cases, book.of("int"))
+        sheet.write_number(row, 6, total.stated_points / SCALE, book.of("points4"))
         sheet.write_number(row, 7, total.gross / FEN, book.of("yuan"))
         gap = (total.gross - total.value) / FEN
         shown = f"=ROUND(H{row + 1}-E{row + 1},2)"
@@ -270,7 +274,14 @@ def _fixed(cell: str) -> str:
 
 
 def _whole(totals: Sequence[Total], place: int) -> float:
-    cases, points = sum(t.cases for t in totals), sum(t.points for t in totals) / SCALE
     value, gross = sum(t.value for t in totals), sum(t.gross for t in totals)
-    sums = (cases, points, value / FEN, cases, points, gross / FEN, (gross - value) / FEN)
+    sums = (
+        sum(t.cases for t in totals),
+        sum(t.points for t in totals) / SCALE,
+        value / FEN,
+        sum(t.stated_cases for t in totals),
+        sum(t.stated_points for t in totals) / SCALE,
+        gross / FEN,
+        (gross - value) / FEN,
+    )
     return sums[place - 2]

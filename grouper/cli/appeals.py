@@ -148,7 +148,7 @@ def _tell(done: Reading) -> None:
         typer.echo(f"{done.reviews:,} reviews proposed in reviews.csv")
     if done.corrections is not None:
         rows = done.corrections.changes.to_pylist()
-        moved = sum(row["old_drg"] != row["new_drg"] for row in rows)
+        moved = sum(row["new_drg"] not in (None, row["old_drg"]) for row in rows)
         value = sum((row["value_change"] or Decimal() for row in rows), Decimal())
         points = sum((row["points_change"] or Decimal() for row in rows), Decimal())
         typer.echo(
