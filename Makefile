@@ -1,11 +1,11 @@
-# make install | demo | test | lint | format | proto | lock | clean
+# make install | demo | test | lint | format | proto | lock | bundle | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO ?= demo
 
-.PHONY: install demo test lint format proto lock clean
+.PHONY: install demo test lint format proto lock bundle clean
 .DEFAULT_GOAL := install
 
 install: $(READY)
@@ -42,6 +42,12 @@ proto: $(READY)
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+# An offline folder for a machine without a network: BUNDLE=folder EXTRAS="cluster web".
+BUNDLE ?= dist/grouper-offline
+EXTRAS ?= cluster web
+bundle: $(READY)
+	$(BIN)/python cluster/deploy/bundle.py $(BUNDLE) --extras $(EXTRAS)
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
