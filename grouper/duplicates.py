@@ -2,6 +2,11 @@
 
 An id is told by a 128-bit hash. Each part leaves its hashes in buckets; each bucket is then sorted
 alone, so memory stays bounded and both steps run anywhere.
+
+Where lists carry versions (column ``version``, empty: 1), the highest version of an id counts:
+lists of lower versions are superseded (已被更新版本取代), and only lists of the same version are
+repeated. Repeated lists that differ in any column conflict (版本冲突). Whether a list counts
+follows from the lists alone, whatever their order and their files.
 """
 
 from __future__ import annotations
@@ -13,12 +18,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from grouper.cases import CaseSource, Part, read_part
 from grouper.execution import Runner
-from grouper.grouping import id_hashes
+from grouper.grouping import (
+    CONFLICTING,
+    REPEATED,
+    SUPERSEDED,
+    id_hashes,
+    list_keys,
+    repeated_among,
+)
 from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark, scatter
+
+VERSION = "version"
+"""Column of the case table: the version of a list."""
 
 UInt64Array = npt.NDArray[np.uint64]
 
@@ -33,12 +49,21 @@ class HashedIds:
     def __init__(self) -> None:
         self._first: list[UInt64Array] = []
         self._second: list[UInt64Array] = []
+        self._versions: list[pa.Array | None] = []
 
-    def add(self, case_id: pa.Array) -> None:
-        """Take in a batch; nulls are no ids."""
-        first, second = id_hashes(case_id.drop_null() if case_id.null_count else case_id)
+    def add(self, case_id: pa.Array, version: pa.Array | None = None) -> None:
+        """Take in a batch; nulls are no ids.
+
+        Args:
+            version: the batch's own column, where lists carry versions.
+        """
+        if case_id.null_count:
+            version = None if version is None else version.filter(case_id.is_valid())
+            case_id = case_id.drop_null()
+        first, second = id_hashes(case_id)
         self._first.append(first)
         self._second.append(second)
+        self._versions.append(version)
 
     def among(self, wanted: UInt64Array) -> UInt64Array:
         """First hashes of those ids that are wanted (uint64[k, 2], sorted), once each."""
@@ -53,13 +78,27 @@ class HashedIds:
         """Leave the hashes of part `number` in `work`, ordered by bucket."""
         first = np.concatenate([*self._first, np.empty(0, np.uint64)])
         second = np.concatenate([*self._second, np.empty(0, np.uint64)])
-        counts = np.bincount((first >> np.uint64(64 - _BITS)).astype(np.intp), minlength=BUCKETS)
+        bucket = (first >> np.uint64(64 - _BITS)).astype(np.intp)
+        counts = np.bincount(bucket, minlength=BUCKETS)
         bounds = np.zeros(BUCKETS + 1, np.int64)
         np.cumsum(counts, out=bounds[1:])
         ordered = np.empty((len(first), 2), np.uint64)
         scatter(readonly(first), readonly(second), _BITS, bounds[:-1].copy(), ordered)
         np.save(_pairs_file(work, number), ordered)
         np.save(_bounds_file(work, number), bounds)
+        if any(version is not None for version in self._versions):
+            numbers = np.concatenate(list(map(_numbers, self._versions, map(len, self._first))))
+            # In the order in which `scatter` leaves them: by bucket, each in its own order.
+            np.save(_versions_file(work, number), numbers[np.argsort(bucket, kind="stable")])
+
+
+def _numbers(version: pa.Array | None, rows: int) -> npt.NDArray[np.int64]:
+    if version is None:
+        return np.ones(rows, np.int64)
+    numbers: npt.NDArray[np.int64] = pc.fill_null(version.cast(pa.int64()), 1).to_numpy(
+        zero_copy_only=False
+    )
+    return numbers
 
 
 def _pairs_file(work: str, number: int) -> Path:
@@ -70,26 +109,63 @@ def _bounds_file(work: str, number: int) -> Path:
     return Path(work) / f"ids-{number:05d}.bounds.npy"
 
 
+def _versions_file(work: str, number: int) -> Path:
+    return Path(work) / f"ids-{number:05d}.versions.npy"
+
+
 @dataclass(frozen=True)
 class _Saved:
     work: str
     parts: tuple[int, ...]
+    versioned: bool
 
 
 def _bucket_duplicates(shared: _Saved, bucket: int) -> UInt64Array:
-    """Pairs that stand more than once in a bucket, once each, sorted."""
+    """What stands more than once in a bucket, once each, sorted."""
     pieces: list[UInt64Array] = []
+    numbers: list[npt.NDArray[np.int64]] = []
     for number in shared.parts:
         bounds = np.load(_bounds_file(shared.work, number))
         pairs = np.load(_pairs_file(shared.work, number), mmap_mode="r")
-        pieces.append(np.asarray(pairs[bounds[bucket] : bounds[bucket + 1]]))
+        mine = slice(bounds[bucket], bounds[bucket + 1])
+        pieces.append(np.asarray(pairs[mine]))
+        if shared.versioned:
+            numbers.append(_versions(shared.work, number, len(pairs))[mine])
     pairs = np.concatenate(pieces) if pieces else NO_DUPLICATES
     ordered = np.sort(pairs[:, 0])
     suspects = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(suspects):
-        return NO_DUPLICATES
-    found, times = np.unique(pairs[np.isin(pairs[:, 0], suspects)], axis=0, return_counts=True)
+        return np.empty((0, 3), np.uint64) if shared.versioned else NO_DUPLICATES
+    several = np.isin(pairs[:, 0], suspects)
+    if shared.versioned:
+        return _fates(pairs[several], np.concatenate(numbers)[several])
+    found, times = np.unique(pairs[several], axis=0, return_counts=True)
     return found[times > 1]
+
+
+def _versions(work: str, number: int, rows: int) -> npt.NDArray[np.int64]:
+    path = _versions_file(work, number)
+    return np.load(path, mmap_mode="r") if path.exists() else np.ones(rows, np.int64)
+
+
+def _fates(pairs: UInt64Array, version: npt.NDArray[np.int64]) -> UInt64Array:
+    """uint64[k, 3]: keys of lists (`grouping.list_keys`) that do not count, and why; sorted."""
+    order = np.lexsort((version, pairs[:, 1], pairs[:, 0]))
+    pairs, version = pairs[order], version[order]
+    new_id = np.ones(len(pairs), np.bool_)
+    new_id[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    new_list = new_id.copy()
+    new_list[1:] |= version[1:] != version[:-1]
+    starts = np.flatnonzero(new_list)
+    times = np.diff(np.append(starts, len(pairs)))
+    # Of each id the last list has the highest version.
+    highest = np.append(new_id[starts][1:], True)
+    reason = np.where(times > 1, REPEATED, np.where(highest, 0, SUPERSEDED)).astype(np.uint64)
+    kept = reason > 0
+    starts = starts[kept]
+    key = list_keys(pairs[starts, 1], pa.array(version[starts]))
+    found = np.stack([pairs[starts, 0], key, reason[kept]], axis=1)
+    return np.ascontiguousarray(found[np.lexsort((found[:, 1], found[:, 0]))])
 
 
 def duplicates_among(numbers: Sequence[int], runner: Runner, work: Path) -> UInt64Array:
@@ -98,16 +174,17 @@ def duplicates_among(numbers: Sequence[int], runner: Runner, work: Path) -> UInt
     The files of the hashes are removed.
 
     Returns:
-        uint64[k, 2], hash pairs, sorted; for `group_batch`.
+        uint64[k, 2], hash pairs, sorted; uint64[k, 3] where a part has versions. For `group_batch`.
     """
+    versioned = any(_versions_file(str(work), number).exists() for number in numbers)
     try:
         # Buckets are the top bits of the hash, so the results one after the other are sorted.
-        saved = _Saved(str(work), tuple(numbers))
+        saved = _Saved(str(work), tuple(numbers), versioned)
         return np.concatenate(list(runner.map(_bucket_duplicates, saved, range(BUCKETS))))
     finally:
         for number in numbers:
-            _pairs_file(str(work), number).unlink(missing_ok=True)
-            _bounds_file(str(work), number).unlink(missing_ok=True)
+            for file in (_pairs_file, _bounds_file, _versions_file):
+                file(str(work), number).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -117,10 +194,16 @@ class _Hashing:
     wanted: UInt64Array
 
 
+def version_of(batch: pa.RecordBatch) -> pa.Array | None:
+    """The versions of a batch's lists; None where it has none."""
+    place = batch.schema.get_field_index(VERSION)
+    return None if place < 0 else batch.column(place)
+
+
 def _hash_part(shared: _Hashing, part: Part) -> UInt64Array:
     ids = HashedIds()
-    for batch in read_part(shared.source, part, ("case_id",)):
-        ids.add(batch.column("case_id"))
+    for batch in read_part(shared.source, part, ("case_id", VERSION)):
+        ids.add(batch.column("case_id"), version_of(batch))
     ids.save(shared.work, part.number)
     return ids.among(shared.wanted)
 
@@ -135,17 +218,86 @@ def find_duplicates(
     """Ids that stand more than once among all cases of a source.
 
     Args:
-        source: the cases.
+        source: the cases, read with the column ``version`` where versions count.
         runner: where the parts are read.
         work: an existing folder for intermediate files; they are removed again.
         wanted: hash pairs of ids that are looked for on the way, sorted.
         found: told the first hashes of those that each part has.
 
     Returns:
-        uint64[k, 2], hash pairs, sorted; for `group_batch`.
+        uint64[k, 2], hash pairs, sorted; uint64[k, 3] where lists carry versions. For
+        `group_batch`.
     """
     hashing = _Hashing(source, str(work), wanted)
     for mine in runner.map(_hash_part, hashing, source.parts):
         if found is not None:
             found(mine)
-    return duplicates_among([part.number for part in source.parts], runner, work)
+    repeated = duplicates_among([part.number for part in source.parts], runner, work)
+    return with_conflicts(source, repeated, runner)
+
+
+@dataclass(frozen=True)
+class _Comparing:
+    source: CaseSource
+    repeated: UInt64Array
+
+
+def _contents(shared: _Comparing, part: Part) -> UInt64Array:
+    """uint64[rows, 4]: key and content of the part's lists that are repeated."""
+    found = [np.empty((0, 4), np.uint64)]
+    mine = False
+    for batch in read_part(shared.source, part, ("case_id", VERSION)):
+        mine = mine or bool(_rows_among(batch, shared.repeated).any())
+    if not mine:
+        return found[0]
+    for batch in read_part(shared.source, part):
+        rows = batch.filter(pa.array(_rows_among(batch, shared.repeated)))
+        if rows.num_rows:
+            first, second = id_hashes(rows.column("case_id"))
+            key = list_keys(second, version_of(rows))
+            found.append(np.stack([first, key, *id_hashes(content_of(rows))], axis=1))
+    return np.concatenate(found)
+
+
+def _rows_among(batch: pa.RecordBatch, lists: UInt64Array) -> npt.NDArray[np.bool_]:
+    case_id = batch.column("case_id")
+    marks = repeated_among(id_hashes(case_id), lists, version_of(batch)) > 0
+    if case_id.null_count:
+        marks &= case_id.is_valid().to_numpy(zero_copy_only=False)
+    return marks
+
+
+def content_of(rows: pa.RecordBatch) -> pa.Array:
+    """All columns of each row but its version as one text, by which rows are compared."""
+    texts = []
+    for name in sorted(rows.schema.names):
+        column = rows.column(name)
+        if name == VERSION or pa.types.is_null(column.type):
+            continue
+        if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+            # The reader gives the texts of a list as a dictionary, which cannot be joined.
+            inside = pa.list_(pa.string())
+            column = pc.binary_join(pa.array(column.to_pylist(), inside), "|")
+        text = column.cast(pa.string())
+        texts.append(pc.if_else(text.is_valid(), pc.binary_join_element_wise(name, text, "="), ""))
+    return pc.binary_join_element_wise(*texts, "\x1f")
+
+
+def with_conflicts(source: CaseSource, found: UInt64Array, runner: Runner) -> UInt64Array:
+    """Tell repeated lists whose contents differ from those that are the same.
+
+    Args:
+        source: all columns that count as content.
+        found: of `duplicates_among`; without versions it stays as it is.
+    """
+    if found.shape[1] == NO_DUPLICATES.shape[1] or not (found[:, 2] == REPEATED).any():
+        return found
+    repeated = np.ascontiguousarray(found[found[:, 2] == REPEATED])
+    rows = np.concatenate(list(runner.map(_contents, _Comparing(source, repeated), source.parts)))
+    rows = np.unique(rows, axis=0)
+    keys, contents = np.unique(rows[:, :2], axis=0, return_counts=True)
+    differ = {(int(first), int(key)) for first, key in keys[contents > 1]}
+    for row in found:
+        if (int(row[0]), int(row[1])) in differ:
+            row[2] = CONFLICTING
+    return found

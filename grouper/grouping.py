@@ -34,7 +34,18 @@ UInt64Array = npt.NDArray[np.uint64]
 STATUS: Final = ("grouped", "ambiguous", "ungrouped", "invalid")
 GROUPED, AMBIGUOUS, UNGROUPED, INVALID = range(4)
 SEVERITY: Final = ("none", "CC", "MCC")
-REASON: Final = ("", "no_id", "duplicate_id", "no_diagnosis")
+REASON: Final = (
+    "",
+    "no_id",
+    "duplicate_id",
+    "no_diagnosis",
+    "superseded",
+    "conflicting_version",
+)
+REPEATED, SUPERSEDED, CONFLICTING = (
+    REASON.index(name) for name in ("duplicate_id", "superseded", "conflicting_version")
+)
+"""Reasons of a case whose id stands more than once."""
 
 RESULT_SCHEMA: Final = pa.schema(
     [(n, pa.string()) for n in ("case_id", "status", "mdc", "adrg", "drg", "severity", "reason")]
@@ -85,16 +96,20 @@ class GroupedBatch:
         """Both hashes of each case id (`id_hashes`)."""
         return id_hashes(self.case_id)
 
-    def mark_duplicates(self, duplicates: UInt64Array) -> None:
-        """Make every case invalid whose id is among these (`duplicates.find_duplicates`)."""
+    def mark_duplicates(self, duplicates: UInt64Array, version: pa.Array | None = None) -> None:
+        """Make every case invalid whose id is among these (`duplicates.find_duplicates`).
+
+        Args:
+            duplicates: uint64[k, 2], hash pairs of ids; or uint64[k, 3], keys of lists
+                (`list_keys`), each with its position in `REASON`.
+            version: the batch's own column, where lists carry versions.
+        """
         if not len(duplicates):
             return
-        first, second = self.hashes
-        reason = np.zeros_like(self.reason)
-        mark(readonly(first), readonly(second), readonly(duplicates), reason, Reason.DUPLICATE_ID)
+        reason = repeated_among(self.hashes, duplicates, version)
         # The hash of a null means nothing: a case without an id stays what it is.
         repeated = (reason != 0) & (self.reason != Reason.NO_ID)
-        self.reason[repeated] = Reason.DUPLICATE_ID
+        self.reason[repeated] = reason[repeated]
         self.outcome[repeated] = NO_ANSWER
         self.severity[repeated] = 0
 
@@ -227,8 +242,9 @@ def group_batch(
     Args:
         batch: columns by their names in the registry (`columns_for`); absent ones count as null.
         scheme: the scheme.
-        duplicates: hash pairs of the ids that stand more than once in the whole input
-            (`duplicates.find_duplicates`); all their cases are invalid.
+        duplicates: the ids that stand more than once in the whole input
+            (`duplicates.find_duplicates`); all their cases are invalid, but where lists carry
+            versions (column ``version``) the one of the highest version counts.
 
     Returns:
         One result per case, in the same order.
@@ -263,7 +279,7 @@ def group_batch(
         scheme, case_id, outcome, severity, reason, dx.unknown, px.unknown, lists=lists
     )
     if duplicates is not None:
-        grouped.mark_duplicates(duplicates)
+        grouped.mark_duplicates(duplicates, _column(batch, "version"))
     return grouped
 
 
@@ -353,8 +369,51 @@ def _group_by_day(
         tuple(lists),
     )  # fmt: skip
     if duplicates is not None:
-        grouped.mark_duplicates(duplicates)
+        grouped.mark_duplicates(duplicates, _column(batch, "version"))
     return grouped
+
+
+def list_keys(second: UInt64Array, version: pa.Array | None) -> UInt64Array:
+    """The second hash of each case id with the version of its list; the first stays as it is.
+
+    Version 1, and none, leave the hash of the id; other versions of an id differ from each other.
+    """
+    if version is None or pa.types.is_null(version.type):
+        return second
+    number = pc.fill_null(version.cast(pa.int64()), 1).to_numpy(zero_copy_only=False)
+    key: UInt64Array = second ^ ((number - 1).view(np.uint64) * _SPREAD)
+    return key
+
+
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+def repeated_among(
+    hashes: tuple[UInt64Array, UInt64Array],
+    duplicates: UInt64Array,
+    version: pa.Array | None = None,
+) -> npt.NDArray[np.int8]:
+    """Position in `REASON` of each case whose id stands more than once, 0 of all others.
+
+    Args:
+        hashes: of the ids (`id_hashes`).
+        duplicates, version: as for `GroupedBatch.mark_duplicates`.
+    """
+    first, second = hashes
+    reason = np.zeros(len(first), np.int8)
+    if duplicates.shape[1] == _WITHOUT_VERSIONS:
+        mark(readonly(first), readonly(second), readonly(duplicates), reason, REPEATED)
+        return reason
+    key = list_keys(second, version)
+    for code in (REPEATED, SUPERSEDED, CONFLICTING):
+        mine = np.ascontiguousarray(duplicates[duplicates[:, 2] == code, :_WITHOUT_VERSIONS])
+        if len(mine):
+            mark(readonly(first), readonly(key), readonly(mine), reason, code)
+    return reason
+
+
+_WITHOUT_VERSIONS: Final = 2
+"""Columns of a table of ids; a third says what became of each list."""
 
 
 def id_hashes(case_id: pa.Array) -> tuple[UInt64Array, UInt64Array]:

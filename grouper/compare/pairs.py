@@ -24,7 +24,8 @@ CREATE TABLE {side}_bench AS SELECT drg, level, base_points, coefficient FROM {s
 
 _NAMED: Final = """
 CREATE TABLE {side}_named AS
-SELECT * FROM {side}_facts WHERE reason NOT IN ('no_id', 'duplicate_id')
+SELECT * FROM {side}_facts
+WHERE reason NOT IN ('no_id', 'duplicate_id', 'superseded', 'conflicting_version')
 """
 
 _PAIRS: Final = """

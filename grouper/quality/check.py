@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from grouper import __version__
 from grouper.cases import CaseSource, Part, read_part
-from grouper.duplicates import HashedIds, duplicates_among
+from grouper.duplicates import HashedIds, duplicates_among, version_of
 from grouper.errors import CaseTableError, OutputError
 from grouper.execution import Runner
 from grouper.parts import ParquetFile, file_digest, part_name
@@ -67,7 +67,7 @@ def _scan_part(shared: _Scanning, part: Part) -> int:
     with Scan(shared.plan, Path(shared.work), part.number) as scan:
         for batch in read_part(shared.source, part):
             scan.add(batch)
-            ids.add(batch.column("case_id").cast(pa.string()))
+            ids.add(batch.column("case_id").cast(pa.string()), version_of(batch))
             cases += batch.num_rows
     ids.save(shared.work, part.number)
     return cases

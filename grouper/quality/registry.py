@@ -199,6 +199,7 @@ COLUMNS_READ: Final = tuple(
             "age_days",
             "admission_time",
             "discharge_time",
+            "version",
         )
     )
 )

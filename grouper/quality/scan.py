@@ -15,9 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from grouper.grouping import id_hashes
-from grouper.kernels.arrays import readonly
-from grouper.kernels.ids import mark
+from grouper.grouping import SUPERSEDED, id_hashes, repeated_among
 from grouper.parts import ParquetFile
 from grouper.quality.across import Stays, overlaps_of
 from grouper.quality.evaluate import Found, Plan, evaluate
@@ -37,7 +35,12 @@ UInt64s = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 
 _ROWS: Final = pa.schema(
-    [("case_id", pa.string()), ("hospital_id", pa.string()), ("uploaded", pa.bool_())]
+    [
+        ("case_id", pa.string()),
+        ("hospital_id", pa.string()),
+        ("uploaded", pa.bool_()),
+        ("version", pa.int64()),
+    ]
 )
 _FOUND: Final = pa.schema([("row", pa.int64()), ("rule", pa.int8()), ("value", pa.string())])
 _RULE_LIST: Final = tuple(RULES.values())
@@ -95,7 +98,7 @@ class Scan:
         case_id = batch.column("case_id")
         if not pa.types.is_string(case_id.type):
             case_id = case_id.cast(pa.string())
-        columns = [case_id, _hospital_id(batch), pa.array(uploaded_of(batch))]
+        columns = [case_id, _hospital_id(batch), pa.array(uploaded_of(batch)), _version(batch)]
         self._rows.write_batch(pa.RecordBatch.from_arrays(columns, schema=_ROWS))
         if OVERLAP in self._plan.rules:
             self._stays.add(batch, case_hash)
@@ -106,6 +109,13 @@ def _hospital_id(batch: pa.RecordBatch) -> pa.Array:
     if place < 0:
         return pa.nulls(batch.num_rows, pa.string())
     return batch.column(place).cast(pa.string())
+
+
+def _version(batch: pa.RecordBatch) -> pa.Array:
+    place = batch.schema.get_field_index("version")
+    if place < 0:
+        return pa.nulls(batch.num_rows, pa.int64())
+    return batch.column(place).cast(pa.int64())
 
 
 def _kept(found: tuple[Found, ...]) -> pa.RecordBatch:
@@ -128,7 +138,7 @@ class Merging:
 
     Attributes:
         work: the folder that `Scan` has filled; `across.find_overlaps` has been there.
-        duplicates: uint64[k, 2], hash pairs of the ids that stand more than once.
+        duplicates: what stands more than once (`duplicates.duplicates_among`).
     """
 
     plan: Plan
@@ -155,7 +165,7 @@ def merge_part(shared: Merging, number: int, path: Path) -> Tally:
             batch = cases.get_batch(i)
             found = _restored(kept.get_batch(i))
             if DUPLICATE in plan.rules:
-                found.append(_duplicates(batch.column("case_id"), shared.duplicates))
+                found.append(_duplicates(batch, shared.duplicates))
             if len(overlaps):
                 here = slice(*np.searchsorted(overlaps[:, 0], (first, first + batch.num_rows)))
                 found.append(Found(RULES[OVERLAP], overlaps[here, 0] - first, others[here]))
@@ -196,13 +206,13 @@ def _restored(kept: pa.RecordBatch) -> list[Found]:
     return found
 
 
-def _duplicates(case_id: pa.Array, duplicates: UInt64s) -> Found:
+def _duplicates(batch: pa.RecordBatch, duplicates: UInt64s) -> Found:
+    """The cases that are repeated; earlier versions of a case are none."""
+    case_id = batch.column("case_id")
     rows = np.empty(0, np.intp)
     if len(duplicates):
-        first, second = id_hashes(case_id)
-        marks = np.zeros(len(case_id), np.int8)
-        mark(readonly(first), readonly(second), readonly(duplicates), marks, 1)
+        marks = repeated_among(id_hashes(case_id), duplicates, batch.column("version"))
         if case_id.null_count:
             marks[case_id.is_null().to_numpy(zero_copy_only=False)] = 0
-        rows = np.flatnonzero(marks)
+        rows = np.flatnonzero((marks > 0) & (marks != SUPERSEDED))
     return Found(RULES[DUPLICATE], rows, case_id.take(pa.array(rows)).cast(pa.string()))

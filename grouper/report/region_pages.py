@@ -154,14 +154,15 @@ WITH invalid AS (
 unnamed AS (
     SELECT rule, coalesce(case_id, '') AS case_id, any_value(field) AS field,
            any_value(value) AS value, any_value(message) AS message
-    FROM rejected WHERE rule IN ('no_id', 'duplicate_id') GROUP BY 1, 2
+    FROM rejected
+    WHERE rule IN ('no_id', 'duplicate_id', 'superseded', 'conflicting_version') GROUP BY 1, 2
 )
 SELECT i.hospital_id, i.case_id, r.rule, r.field, r.value, r.message
 FROM invalid i JOIN unnamed r ON coalesce(i.case_id, '') = r.case_id AND i.reason = r.rule
 UNION ALL
 SELECT DISTINCT i.hospital_id, r.case_id, r.rule, r.field, r.value, r.message
 FROM rejected r LEFT JOIN invalid i ON i.case_id = r.case_id AND i.case_id <> ''
-WHERE r.rule NOT IN ('no_id', 'duplicate_id')
+WHERE r.rule NOT IN ('no_id', 'duplicate_id', 'superseded', 'conflicting_version')
 ORDER BY ALL
 """
 

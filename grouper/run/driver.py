@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from grouper.duplicates import NO_DUPLICATES
+from grouper.duplicates import NO_DUPLICATES, VERSION
 from grouper.errors import PolicyError
 from grouper.grouping import id_hashes
 from grouper.quality.evaluate import Plan
@@ -43,6 +43,7 @@ from grouper.run.tally import (
     review_quota,
     with_factors,
 )
+from grouper.run.versions import write_versions
 from grouper.settlement.benchmarks import (
     Benchmarks,
     PublishedWeight,
@@ -107,11 +108,12 @@ class Driver:
         if reuse is None or not reuse.lists:
             lists = list_plan(self.context)
         duplicates = NO_DUPLICATES
-        if reuse is None or lists is not None:
+        versioned = VERSION in self.context.sources["cases"].columns
+        if reuse is None or lists is not None or versioned:
             duplicates = self.context.repeated_cases()
         if self.policy.reject:
             plan = replace(plan, quality=self._quality())
-        scope = Scope(self.context, plan)
+        scope = Scope(self.context, plan, duplicates)
         plan = scope.plan
         lacks = lacking(self.region, self.policy, self.manifest.year, places)
         confirm(self.context, plan, duplicates, lacks)
@@ -127,6 +129,7 @@ class Driver:
         self.manifest.warnings += benchmarks.warnings
         halved = self._halved(plan)
         pricing, cells = self._pricing(benchmarks, plan, halved)
+        write_versions(self.context, plan, pricing, duplicates)
         reviewed = with_factors(grouped.reviewed, halved, pricing)
         closed = Closed(self.context)
         reviewed = closed.reviewed(reviewed, accounts)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grouper import __version__
-from grouper.cases import CaseSource, Column, open_cases
+from grouper.cases import COLUMNS, CaseSource, Column, open_cases
 from grouper.cases.names import column_names
 from grouper.context import context_columns
+from grouper.duplicates import VERSION
 from grouper.execution import Runner
 from grouper.grouping import columns_for
 from grouper.parts import disk_errors
@@ -111,6 +112,7 @@ def _open_sources(
     wanted: dict[str, Column] = {column.name: column for column in columns_for(scheme)}
     wanted |= {column.name: column for column in intake_columns(policy)}
     wanted |= {column.name: column for column in context_columns() if column.name not in wanted}
+    wanted.setdefault(VERSION, COLUMNS[VERSION])
     lists = {c.name: c for c in list_columns(policy) if c.name not in wanted}
     names = column_names(region)
     sources = {}

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from grouper.run.context import Context
 from grouper.run.tally import Grouped
@@ -21,7 +22,7 @@ from grouper.settlement.scope import APART, AS_GIVEN, MERGED
 class Scope:
     """The cost of the stays of a run."""
 
-    def __init__(self, context: Context, plan: IntakePlan) -> None:
+    def __init__(self, context: Context, plan: IntakePlan, duplicates: NDArray[np.uint64]) -> None:
         """Find what is merged and what is set apart.
 
         Raises:
@@ -32,7 +33,7 @@ class Scope:
         self.visits: VisitOutcome | None = None
         self.plan = plan
         if rules.pre_admission_days is not None:
-            self.visits = merge_visits(context, rules.pre_admission_days)
+            self.visits = merge_visits(context, rules.pre_admission_days, duplicates)
         if self.visits is not None:
             self.plan = replace(self.plan, merged=self.visits.merged)
         if rules.negotiated_drugs_apart:

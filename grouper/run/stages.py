@@ -36,7 +36,7 @@ from grouper.settlement.history import take_in_history
 from grouper.settlement.intake import REJECTED_SCHEMA, Intake, IntakePlan, intake_columns, take_in
 from grouper.settlement.prices import BILLS_SCHEMA
 from grouper.settlement.reviews import ReviewedCase, find_reviewed
-from grouper.settlement.routes import DRG, PER_DIEM, ROUTES
+from grouper.settlement.routes import CODE, DRG, PER_DIEM, ROUTES
 from grouper.settlement.statistics import CellSums, cell_count
 
 UInt64s = NDArray[np.uint64]
@@ -271,7 +271,8 @@ def _reviewed(
     marks = np.zeros(len(grouped.case_id), np.int8)
     one, two = grouped.hashes
     mark(readonly(one), readonly(two), readonly(shared.review_hashes), marks, 1)
-    rows = np.flatnonzero(marks)
+    # A review is of the case, and so of the list that counts.
+    rows = np.flatnonzero((marks > 0) & (intake.reason != CODE["superseded"]))
     ids = grouped.case_id.take(pa.array(rows)).to_pylist()
     return [
         ReviewedCase(

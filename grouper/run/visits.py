@@ -10,7 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from grouper.cases import CaseSource, Part, read_part
+from grouper.duplicates import NO_DUPLICATES, VERSION, version_of
 from grouper.errors import CaseTableError
+from grouper.grouping import SUPERSEDED, id_hashes, repeated_among
 from grouper.run.context import Context
 from grouper.settlement.arrivals import MONEY_COLUMNS
 from grouper.settlement.checks import Check, check_counts, check_money
@@ -39,6 +41,7 @@ class VisitShared:
     source: CaseSource
     index: VisitIndex
     days: int
+    duplicates: NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,30 @@ def visit_task(shared: VisitShared, part: Part) -> tuple[Ints, list[str | None]]
     """((row of the case, row of the visit) × matches, ids of these cases)."""
     pieces, ids = [np.empty((2, 0), np.int64)], []
     first = 0
-    for batch in read_part(shared.source, part, _COLUMNS):
+    for batch in read_part(shared.source, part, (*_COLUMNS, VERSION)):
         columns = [batch.column(batch.schema.get_field_index(name)) for name in _COLUMNS]
         _, person, hospital, admitted = columns
         stay, visit = shared.index.before(person, hospital, admitted, shared.days)
+        counts = _counts(batch, shared.duplicates)[stay]
+        stay, visit = stay[counts], visit[counts]
         pieces.append(np.stack([first + stay, visit]))
         ids += columns[0].take(pa.array(stay)).to_pylist()
         first += batch.num_rows
     return np.concatenate(pieces, axis=1), ids
 
 
-def merge_visits(context: Context, days: int) -> VisitOutcome | None:
+def _counts(batch: pa.RecordBatch, duplicates: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which lists are not superseded: a stay has its visits once."""
+    if duplicates.shape[1] == NO_DUPLICATES.shape[1]:
+        return np.ones(batch.num_rows, np.bool_)
+    fate = repeated_among(id_hashes(batch.column("case_id")), duplicates, version_of(batch))
+    counts: NDArray[np.bool_] = fate != SUPERSEDED
+    return counts
+
+
+def merge_visits(
+    context: Context, days: int, duplicates: NDArray[np.uint64]
+) -> VisitOutcome | None:
     """Give every visit to the one stay that it precedes.
 
     A visit belongs to a stay of the same person in the same hospital that began at most so many
@@ -94,7 +110,7 @@ def merge_visits(context: Context, days: int) -> VisitOutcome | None:
             column=missing[0],
             hint="stay.pre_admission_days finds the stay of a visit by it",
         )
-    shared = VisitShared(source, index_of(visits), days)
+    shared = VisitShared(source, index_of(visits), days, duplicates)
     results = context.runner.map(visit_task, shared, source.parts)
     found, ids = [np.empty((3, 0), np.int64)], []
     every = zip(source.parts, context.each("visits", results, len(source.parts)), strict=True)

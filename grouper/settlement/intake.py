@@ -61,6 +61,12 @@ REQUIRED: Final = ("case_id", "dx", "hospital_id", "insurance", "settle_month", 
 
 _FUND, _CASH = AMOUNTS.index("fund_paid"), AMOUNTS.index("patient_cash")
 _SELF = INSURANCES.index("self")
+_FIELDS: Final = {
+    "no_diagnosis": "dx",
+    "superseded": "version",
+    "conflicting_version": "version",
+}
+"""Field at fault by reason of grouping; else it is the id."""
 
 
 def intake_columns(policy: Policy) -> tuple[Column, ...]:
@@ -151,7 +157,7 @@ def take_in(
     faults = Faults(batch, rows)
     for code, rule in enumerate(GROUPING_REASONS):
         if rule:
-            field = "dx" if rule == "no_diagnosis" else "case_id"
+            field = _FIELDS.get(rule, "case_id")
             faults.add(rule, grouped.reason == code, "" if field == "dx" else field, field)
     index = {name: i for i, name in enumerate(accounts.hospitals)}
     hospital = coded(batch, "hospital_id", lambda text: index.get(text, -1))

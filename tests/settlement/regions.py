@@ -44,6 +44,8 @@ FURTHER = pa.schema(
         ("bed_day_flag", pa.bool_()),
         ("tcm_flag", pa.bool_()),
         ("separate_items", MONEY),
+        ("upload_date", pa.date32()),
+        ("version", pa.int32()),
     ]
 )
 """Columns that are written only where a case has them."""
