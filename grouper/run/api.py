@@ -18,7 +18,7 @@ from grouper.run.folder import Manifest
 from grouper.scheme import Scheme
 from grouper.settlement.policy import Policy
 
-_PARQUET = ("cases", "history", "items")
+_PARQUET = ("cases", "history", "items", "outpatient")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def settle(
     Args:
         region: a region folder, or its tables by name: `cases` and `hospitals`, and where there
             are such `budget`, `month_shares`, `reviews`, `deductions`, `payments`, `closed`,
-            `rates`, `items`, `history`, with the columns of the files of these names.
+            `rates`, `items`, `outpatient`, `history`, with the columns of the files of these names.
         scheme: the grouping scheme.
         policy: the payment rules.
 

@@ -29,6 +29,9 @@ def load_policy(source: str | Path) -> Policy:
 
     Raises:
         PolicyError: no such policy, not TOML, an unknown key, a value out of its range, a cycle.
+
+    >>> load_policy("guigang-points").month.ratio
+    Fraction(9, 10)
     """
     tables = _resolve(_locate(str(source), None), ())
     try:

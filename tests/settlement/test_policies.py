@@ -9,6 +9,7 @@ import pytest
 
 import grouper.run.api
 import grouper.settlement.policydoc as policydoc
+import grouper.settlement.policyfile as policyfile
 from grouper.errors import PolicyError
 from grouper.settlement.policy import Policy
 from grouper.settlement.policyfile import all_keys, builtin_policies, load_policy
@@ -119,4 +120,7 @@ def test_every_key_is_told_in_both_languages_on_the_page() -> None:
 
 
 def test_examples_of_the_interface() -> None:
-    assert doctest.testmod(grouper.run.api).failed == 0
+    for module in (grouper.run.api, policyfile):
+        found = doctest.testmod(module)
+        assert found.attempted
+        assert found.failed == 0
