@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from cluster.client import Client
+from cluster.drg.v1 import run_service_pb2
 from cluster.server.app import FrontEnd
-from cluster.server.config import ServerConfig
+from cluster.server.config import ServerConfig, TlsFiles
+from tests.cluster.certificates import Authority, Pair
+from tests.cluster.hall import NAMES, ROLES, Hall, entry
+from tests.cluster.region import make_region
 
 Serving = Callable[[ServerConfig], AbstractContextManager[FrontEnd]]
 
@@ -84,3 +88,37 @@ def client(address: str) -> Iterator[Client]:
     """A client of the session's server."""
     with Client(address) as connected:
         yield connected
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"), "root")
+
+
+@pytest.fixture(scope="session")
+def pair(authority: Authority) -> Pair:
+    return authority.sign("localhost")
+
+
+@pytest.fixture(scope="session")
+def hall(
+    authority: Authority, pair: Pair, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Hall]:
+    data = tmp_path_factory.mktemp("hall")
+    make_region(data / "region", parts=2, rows=400)
+    config = ServerConfig(
+        host="0.0.0.0",
+        port=0,
+        data=data,
+        state=data / "state",
+        grace_seconds=1.0,
+        tls=TlsFiles(certificate=pair.certificate, key=pair.key),
+        principals=tuple(entry(role) for role in ROLES),
+    )
+    with serving(config) as front:
+        hall = Hall(front, authority.file, data, config.state, "")
+        with hall.client("bureau") as client:
+            run_id = client.start_run(**NAMES, out="run", request_id="the-run").run_id
+            *_, last = client.watch_run(run_id)
+            assert last.state == run_service_pb2.RUN_STATE_SUCCEEDED, last.failure
+        yield Hall(front, authority.file, data, config.state, run_id)
