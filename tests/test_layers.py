@@ -50,3 +50,15 @@ def test_a_missing_extra_ends_with_2_and_says_what_to_install(
     ended = _python(code)
     assert ended.returncode == 2, ended.stderr
     assert "pip install 'drg-grouper[cluster]'" in ended.stderr
+
+
+def test_help_answers_without_the_engine() -> None:
+    ended = _python(
+        "import sys\n"
+        "from grouper.cli.app import main\n"
+        "sys.argv = ['grouper', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'numba', 'numpy', 'pyarrow', 'ray', 'grpc', 'duckdb'} & set(sys.modules)))"
+    )
+    assert ended.stdout.splitlines()[-1] == "[]", ended.stderr
