@@ -1,0 +1,126 @@
+"""`rerun --reuse`: the grouping of an earlier run, and the same bytes as without it."""
+
+from __future__ import annotations
+
+import shutil
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grouper.errors import RunError
+from grouper.execution import LocalRunner
+from grouper.run import rerun
+from grouper.run import stages as group_stage
+from grouper.scheme import Scheme, load_scheme
+from grouper.settlement.policyfile import load_policy
+from tests.settlement.regions import random_region, write_cases, write_pack
+
+WEIGHTS = [["BR19", "0.7434", "", ""], ["BR29", "1.51", "1", "1"], ["BR59", "6.02", "", "1"]]
+BASE = 'extends = "guigang-points"\nid = "other"\n'
+OTHERS = {
+    "bounds": "[low]\nratio = 0.4\n[high]\npay = 'deviation'\n",
+    "months": "[month]\nratio = 0.95\n[year_end]\nsurplus_cap = 0.1\n",
+    "thresholds": "[quality]\nnewborn_days = 20\n",
+    "unchecked": "[quality]\nreport = false\n",
+    "rejecting": "reject = ['funding_differs', 'unknown_procedure']\n",
+}
+
+
+@pytest.fixture(scope="module")
+def scheme(tmp_path_factory: pytest.TempPathFactory) -> Scheme:
+    return load_scheme(write_pack(tmp_path_factory.mktemp("pack") / "tiny", WEIGHTS))
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, cases = random_region(tmp_path_factory.mktemp("reuse") / "region", 5, 300)
+    shutil.rmtree(folder / "cases")
+    cases[7]["fund_paid"], cases[7]["patient_cash"] = Decimal(1), Decimal(1)
+    write_cases(folder / "cases", [*cases, cases[3]], parts=3, rows=40)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def earlier(region: Path, scheme: Scheme, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("earlier") / "run"
+    rerun(region, scheme, load_policy("guigang-points"), out, LocalRunner())
+    return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(f.relative_to(folder)): f.read_bytes() for f in files if f.name != "log.jsonl"}
+
+
+def policy_of(text: str, place: Path) -> Any:
+    path = place / "policy.toml"
+    path.write_text(BASE + text)
+    return load_policy(str(path))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_same_bytes_as_without(
+    name: str, region: Path, scheme: Scheme, earlier: Path, tmp_path: Path
+) -> None:
+    policy = policy_of(OTHERS[name], tmp_path)
+    rerun(region, scheme, policy, tmp_path / "anew", LocalRunner())
+    rerun(region, scheme, policy, tmp_path / "reused", LocalRunner(), reuse=earlier)
+    assert contents(tmp_path / "anew") == contents(tmp_path / "reused")
+
+
+def test_cases_that_count_again_are_grouped_anew(
+    region: Path, scheme: Scheme, tmp_path: Path
+) -> None:
+    strict = policy_of(OTHERS["rejecting"], tmp_path)
+    rerun(region, scheme, strict, tmp_path / "strict", LocalRunner())
+    policy = load_policy("guigang-points")
+    rerun(region, scheme, policy, tmp_path / "anew", LocalRunner())
+    rerun(region, scheme, policy, tmp_path / "reused", LocalRunner(), reuse=tmp_path / "strict")
+    assert contents(tmp_path / "anew") == contents(tmp_path / "reused")
+    assert contents(tmp_path / "anew" / "grouped") != contents(tmp_path / "strict" / "grouped")
+
+
+def test_nothing_is_grouped(
+    region: Path,
+    scheme: Scheme,
+    earlier: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("the kernel was asked")
+
+    monkeypatch.setattr(group_stage, "group_batch", never)
+    policy = policy_of(OTHERS["bounds"], tmp_path)
+    rerun(region, scheme, policy, tmp_path / "run", LocalRunner(), reuse=earlier)
+    part = Path("grouped") / "part-00000.parquet"
+    assert (tmp_path / "run" / part).samefile(earlier / part)
+
+
+def test_what_cannot_be_reused(region: Path, scheme: Scheme, earlier: Path, tmp_path: Path) -> None:
+    policy = policy_of(OTHERS["bounds"], tmp_path)
+
+    def refused(message: str, **changed: Any) -> None:
+        arguments = {"region": region, "scheme": scheme, "policy": policy, "reuse": earlier}
+        arguments |= changed
+        out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
+        with pytest.raises(RunError, match=message):
+            rerun(
+                arguments["region"], arguments["scheme"], arguments["policy"], out,
+                LocalRunner(), reuse=arguments["reuse"],
+            )  # fmt: skip
+
+    refused("is not a finished run", reuse=tmp_path)
+    other = load_scheme(write_pack(tmp_path / "pack" / "other", WEIGHTS[:2]))
+    refused("was grouped by another scheme", scheme=other)
+    moved = tmp_path / "moved"
+    shutil.copytree(region, moved)
+    (moved / "cases" / "part-00002.parquet").unlink()
+    refused("is a run of other cases", region=moved)
+    refused("follow from the policy", policy=policy_of("[groups]\nby = 'dip'\n", tmp_path))
+    altered = tmp_path / "altered"
+    shutil.copytree(earlier, altered)
+    (altered / "grouped" / "part-00001.parquet").write_bytes(b"")
+    refused("part-00001.parquet of the run to reuse is missing or was altered", reuse=altered)
