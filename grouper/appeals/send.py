@@ -238,7 +238,7 @@ def _write(shared: _Shared, order: _Order) -> _Written:
     name = f"{order.slug}{suffix}.xlsx"
     notes = [
         f"本表病例 Cases on this sheet: {len(cells):,}",
-        f"退回病例，不在本表 Rejected, not on this sheet: {order.invalid:,}",
+        f"退回或被新版取代，不在本表 Rejected or superseded, not on this sheet: {order.invalid:,}",
         (
             "本表含医疗机构自己的病例编号，仅供该机构使用。"
             "This workbook carries the hospital's own case ids and is for this hospital alone."

@@ -91,8 +91,8 @@ def send(
             advance=advance,
         )
     typer.echo(
-        f"{sent.workbooks:,} workbooks with {sent.cases:,} cases, {sent.rejected:,} rejected "
-        f"cases listed apart"
+        f"{sent.workbooks:,} workbooks with {sent.cases:,} cases; {sent.rejected:,} rejected or "
+        f"superseded lists are not on them"
     )
     note("each workbook carries its hospital's own case ids: send it to that hospital only")
     typer.echo(f"written to {sent.folder}")
