@@ -19,6 +19,7 @@ from grouper.settlement.policyfile import load_policy
 from tests.cluster.region import make_region
 from tests.cluster.test_commands import GROUPER
 from tests.cluster.test_run_service import tables_of
+from tests.cluster.typed import typed
 
 # On loopback and behind a token, and without what the tests of the local runner have set.
 ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")} | {
@@ -61,13 +62,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 def test_a_cluster_by_its_address(cluster: Nodes, tmp_path: Path) -> None:
     region = make_region(tmp_path / "region", parts=6, rows=500)
-    for out, arguments in (("there", ["--ray", cluster.address]), ("here", [])):
-        command = [*GROUPER, "group", "--scheme", "chs-core", "--cases", str(region / "cases")]
-        ended = subprocess.run(
-            [*command, "--out", str(tmp_path / out), *arguments],
-            env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert ended.returncode == 0, ended.stderr
+    group = ("group", "--scheme", "chs-core", "--cases", region / "cases", "--out")
+    ended = subprocess.run(
+        [*GROUPER, *map(str, group), tmp_path / "there", "--ray", cluster.address],
+        env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    typed(*group, tmp_path / "here")
     parts = sorted(path.name for path in (tmp_path / "here").iterdir())
     assert len(parts) == 6
     for part in parts:
