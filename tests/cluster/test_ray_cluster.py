@@ -78,7 +78,7 @@ def test_a_cluster_by_its_address(cluster: Nodes, tmp_path: Path) -> None:
 
 
 def test_a_driver_and_a_node_that_fall_away(cluster: Nodes, tmp_path: Path) -> None:
-    region = make_region(tmp_path / "region", parts=30, rows=1500)
+    region = make_region(tmp_path / "region", parts=20, rows=1000)
     command = [*GROUPER, "rerun", str(region), "--scheme", "chs-core", "--policy"]
     command += ["guigang-points", "--out", str(tmp_path / "disturbed"), "--ray", cluster.address]
     grouped = tmp_path / "disturbed" / "grouped"

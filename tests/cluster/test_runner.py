@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from cluster.runner import RayRunner
+from grouper.bulk import group_files
+from grouper.cases import open_cases
 from grouper.errors import CaseTableError, RunError
 from grouper.execution import Runner
+from grouper.grouping import columns_for
+from grouper.scheme import load_scheme
 from tests.cluster import tasks
 
 
@@ -69,7 +73,26 @@ def test_the_first_failing_item_ends_the_map_with_its_own_error(
     assert list(runner.map(tasks.read_item, [7], [0])) == [7]
 
 
-@pytest.mark.parametrize("victim", [0, 1, 17, 39])
+def test_bad_data_is_told_with_its_part_and_row(runner: RayRunner, tmp_path: Path) -> None:
+    """A row that no reader can take: named, and not tried again on another worker."""
+    cases = tmp_path / "cases"
+    cases.mkdir()
+    rows = [f"{number},K35.900" for number in range(50)]
+    for name, row in (("a.csv", rows[20]), ("b.csv", "20,K35.900,and,more"), ("c.csv", rows[20])):
+        text = ["case_id,dx", *rows[:20], row, *rows[21:]]
+        (cases / name).write_text("\n".join(text) + "\n")
+    scheme = load_scheme("chs-core")
+    source = open_cases(cases, wanted=columns_for(scheme))
+    pids = runner.crew.pids()
+    with pytest.raises(CaseTableError, match="Row #22") as caught:
+        group_files(source, scheme, tmp_path / "out", runner)
+    assert caught.value.file == "b.csv"
+    assert "mend the row" in caught.value.hint
+    assert runner.crew.pids() == pids
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("victim", [0, 17])
 def test_a_killed_worker_loses_nothing(runner: RayRunner, tmp_path: Path, victim: int) -> None:
     (tmp_path / "victim").write_text(str(victim))
     assert list(runner.map(tasks.die_once, tmp_path, range(40))) == list(range(40))
