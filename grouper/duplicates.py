@@ -279,7 +279,8 @@ def content_of(rows: pa.RecordBatch) -> pa.Array:
             inside = pa.list_(pa.string())
             column = pc.binary_join(pa.array(column.to_pylist(), inside), "|")
         text = column.cast(pa.string())
-        texts.append(pc.if_else(text.is_valid(), pc.binary_join_element_wise(name, text, "="), ""))
+        there = pc.fill_null(pc.not_equal(text, ""), False)
+        texts.append(pc.if_else(there, pc.binary_join_element_wise(name, text, "="), ""))
     return pc.binary_join_element_wise(*texts, "\x1f")
 
 

@@ -166,12 +166,9 @@ def close(
     ],
 ) -> None:
     """Freeze a month: keep its point values, statements and cases in the region (月度关账)."""
-    from grouper.run.closing import close_month
+    from grouper.cli.month import close as close_month
 
-    closed = close_month(run, month, region)
-    for pool, value in closed.items():
-        typer.echo(f"{pool} {month}: {value}")
-    typer.echo(f"written to {region / 'closed.csv'}; later changes of the month go to clearing")
+    close_month(run, month, region)
 
 
 @policy_app.command("list")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from grouper.errors import OutputError, RegionError, RunError
 from grouper.parts import ParquetFile
 from grouper.run.folder import read_manifest, verify
 from grouper.run.work import write_whole
+from grouper.settlement.calendar import checked_month, last_day
 from grouper.settlement.closed import (
     MONTHS_FILE,
     POINT_COLUMNS,
@@ -24,6 +24,7 @@ from grouper.settlement.closed import (
     ClosedMonth,
     cases_file,
 )
+from grouper.settlement.csvtable import csv_bytes
 from grouper.settlement.months import HospitalMonth
 from grouper.settlement.numbers import points_text, yuan_text
 from grouper.settlement.region import load_region
@@ -108,6 +109,34 @@ def close_month(run: Path, month: str, region: Path) -> dict[str, str]:
     return values
 
 
+def before_closing(run: Path, month: str, region: Path, today: date) -> list[str]:
+    """What speaks against closing a month now: it is not over, or hospitals have no case in it.
+
+    Raises:
+        RunError: it is not a month, or the run is not finished.
+        RegionError: the region is faulty.
+    """
+    last = last_day(checked_month(month))
+    if read_manifest(run) is None:
+        raise RunError(
+            f"{run} is not a finished run", hint="name the folder that rerun has written"
+        )
+    told = [] if today > last else [f"{month} is not over before {last + timedelta(days=1)}"]
+    there: set[str] = set()
+    for file in sorted((run / "cases").glob("part-*.parquet")):
+        cases = pq.read_table(file, columns=["hospital_id", "month"])
+        mine = cases.filter(pc.equal(cases["month"], month))["hospital_id"]
+        there.update(mine.unique().to_pylist())
+    missing = [h.hospital_id for h in load_region(region).hospitals if h.hospital_id not in there]
+    if missing and there:
+        shown = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
+        told.append(f"{len(missing)} hospitals have no case in {month}: {shown}")
+    return told
+
+
+_SHOWN: Final = 10
+
+
 def _texts(statement: HospitalMonth) -> Iterable[str]:
     for name in STATEMENT_COLUMNS:
         value = getattr(statement, name)
@@ -118,11 +147,7 @@ def _texts(statement: HospitalMonth) -> Iterable[str]:
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
+    write_whole(path, csv_bytes(header, rows))
 
 
 def _write_cases(run: Path, month: str, path: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from grouper.errors import RegionError
 from grouper.settlement.numbers import FEN, SCALE, decimal_text
@@ -165,6 +165,15 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
             )
     except csv.Error as cause:
         raise RegionError(f"not a CSV line: {cause}", file=name, line=reader.line_num) from cause
+
+
+def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """A table as `read_rows` reads it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def once(rows: Iterable[Row], key: Callable[[Row], K], what: str) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from grouper.settlement.policycalendar import Calendar
 from grouper.settlement.policycoefficient import BY_HOSPITAL, Coefficient, Uplift
 from grouper.settlement.policygroups import (
     Band,
@@ -47,6 +48,7 @@ __all__ = [
     "BY_HOSPITAL",
     "Band",
     "Bands",
+    "Calendar",
     "Coefficient",
     "Groups",
     "High",
@@ -119,6 +121,7 @@ class Policy(Section):
     incentive: Incentive = key(Incentive, "incentive pool", "激励资金池")
     pools: Pools = key(Pools, "pools", "统筹池")
     month: Month = key(Month, "monthly prepayment", "月预结算")
+    calendar: Calendar = key(Calendar, "calendar of a month", "月度结算日程")
     year_end: YearEnd = key(YearEnd, "year-end clearing", "年终清算")
     quality: Quality = key(Quality, "data quality", "清单质控")
     monitoring: Monitoring = key(Monitoring, "indicators that are followed", "监测指标")

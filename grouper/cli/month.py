@@ -1,0 +1,220 @@
+"""The life of a month: `month add`, `close`, `calendar`, `late`. Parse, call, print."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grouper.cli.options import (
+    EncodingOption,
+    JsonOption,
+    RayOption,
+    SchemeOption,
+    WorkersOption,
+    check_encoding,
+    note,
+    running,
+)
+
+if TYPE_CHECKING:
+    from grouper.run.overdue import Overdue
+
+month_app = typer.Typer(
+    help="The life of a month: its lists come in, it is closed, what is late (月度业务).",
+    no_args_is_help=True,
+)
+
+RegionArgument = Annotated[
+    Path, typer.Argument(metavar="REGION", help="The region folder.", show_default=False)
+]
+MonthOption = Annotated[
+    str, typer.Option("--month", metavar="YYYY-MM", help="The month of settlement.")
+]
+PolicyOption = Annotated[
+    str,
+    typer.Option("--policy", metavar="POLICY", help="Whose calendar: a file or a built-in name."),
+]
+_SHOWN = 20
+
+
+def _today() -> date:
+    """The day on the bureau's clock."""
+    return datetime.now().astimezone().date()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(month_app, name="month")
+
+
+@month_app.command()
+def add(
+    region: RegionArgument,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES", help="Files of cases, or folders of them.")
+    ],
+    month: MonthOption,
+    scheme: SchemeOption,
+    workers: WorkersOption = 1,
+    ray: RayOption = None,
+    encoding: EncodingOption = "utf-8",
+) -> None:
+    """Take in one month's lists: check and group them, list changes, add them (月度上传)."""
+    from grouper.run.arriving import add_month
+    from grouper.scheme import load_scheme
+
+    loaded = load_scheme(scheme)
+    with running(workers, ray) as runner:
+        done = add_month(region, files, month, loaded, runner, encoding=check_encoding(encoding))
+    told = ", ".join(f"{count:,} {status}" for status, count in sorted(done.statuses.items()))
+    typer.echo(f"{month}: {done.added:,} lists added: {told}")
+    for reason, count in sorted(done.reasons().items()):
+        note(f"{count:,} lists rejected: {reason}")
+    moved = [row for row in done.changes if row[-1] != "none"]
+    if done.changes:
+        typer.echo(f"{len(done.changes):,} follow an earlier version, {len(moved):,} differ in "
+                   "group or cost:")  # fmt: skip
+    for case_id, hospital, one, other, _, _, drg, new, cost, then, change in moved[:_SHOWN]:
+        typer.echo(
+            f"  {hospital} {case_id} version {one} to {other}: {drg or '-'} to {new or '-'}, "
+            f"{cost} to {then} yuan ({change})"
+        )
+    if len(moved) > _SHOWN:
+        typer.echo(f"  {len(moved) - _SHOWN:,} more in changes.csv")
+    if done.closed:
+        note(f"{month} is closed ({', '.join(done.closed)}): the difference is settled at year end")
+    typer.echo(f"written to {done.part}; what became of each list: {done.record}")
+
+
+@month_app.command("close")
+def close_(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="The month to freeze, YYYY-MM.")],
+    region: Annotated[
+        Path, typer.Option("--region", metavar="REGION", help="The region folder of the run.")
+    ],
+) -> None:
+    """Freeze a month: keep its point values, statements and cases in the region (月度关账)."""
+    close(run, month, region)
+
+
+def close(run: Path, month: str, region: Path) -> None:
+    """Close a month and say what speaks against it; `grouper close` is the same command."""
+    from grouper.run.closing import before_closing, close_month
+
+    warnings = before_closing(run, month, region, _today())
+    closed = close_month(run, month, region)
+    for warning in warnings:
+        note(warning)
+    for pool, value in closed.items():
+        typer.echo(f"{pool} {month}: {value}")
+    typer.echo(f"written to {region / 'closed.csv'}; later changes of the month go to clearing")
+
+
+@month_app.command()
+def calendar(
+    year: Annotated[int, typer.Option("--year", min=1990, max=2200, help="Year of settlement.")],
+    region: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[REGION]", help="Its closed months are marked.", show_default=False
+        ),
+    ] = None,
+    policy: PolicyOption = "guigang-points",
+    as_json: JsonOption = False,
+) -> None:
+    """Print the due dates of a year's months: upload to payment (结算日程)."""
+    from grouper.settlement.calendar import STEPS, due_dates
+    from grouper.settlement.policyfile import load_policy
+    from grouper.settlement.region import load_region
+
+    rules = load_policy(policy)
+    closed = set() if region is None else {month for _, month in load_region(region).closed}
+    rows = []
+    for number in range(1, 13):
+        month = f"{year}-{number:02d}"
+        due = due_dates(rules, month)
+        row = {"month": month} | {step: str(due[step]) for step in STEPS}
+        rows.append(row | ({} if region is None else {"closed": "yes" if month in closed else ""}))
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for row in [dict(zip(rows[0], rows[0], strict=True)), *rows]:
+        typer.echo("  ".join(text.ljust(10) for text in row.values()).rstrip())
+
+
+@month_app.command()
+def late(
+    region: RegionArgument,
+    month: MonthOption,
+    as_of: Annotated[
+        str, typer.Option("--as-of", metavar="DATE", help="Day to look from; default today.")
+    ] = "",
+    policy: PolicyOption = "guigang-points",
+    workers: WorkersOption = 1,
+    encoding: EncodingOption = "utf-8",
+    as_json: JsonOption = False,
+) -> None:
+    """List what is late: hospitals without lists, late uploads, open reviews (逾期清单)."""
+    from grouper.run.overdue import overdue
+    from grouper.settlement.policyfile import load_policy
+
+    try:
+        day = date.fromisoformat(as_of) if as_of else _today()
+    except ValueError:
+        raise typer.BadParameter(f"'{as_of}' is not a day; write it like 2024-04-20") from None
+    with running(workers, None) as runner:
+        found = overdue(
+            region, load_policy(policy), month, day, runner, encoding=check_encoding(encoding)
+        )
+    if as_json:
+        typer.echo(json.dumps(_record(found), ensure_ascii=False))
+        return
+    for line in _late_lines(found):
+        typer.echo(line)
+
+
+def _record(found: Overdue) -> dict[str, object]:
+    return {
+        "month": found.month,
+        "as_of": str(found.as_of),
+        "due": {step: str(day) for step, day in found.due.items()},
+        "lists": found.cases,
+        "hospitals_without_lists": list(found.missing),
+        "late_uploads": [
+            {"hospital_id": row.hospital_id, "lists": row.lists, "latest": str(row.latest),
+             "examples": list(row.examples)}
+            for row in found.uploads
+        ],
+        "lists_without_upload_date": found.undated,
+        "reviews_without_decision": list(found.reviews),
+    }  # fmt: skip
+
+
+def _late_lines(found: Overdue) -> list[str]:
+    def state(step: str) -> str:
+        return "late" if found.passed(step) else f"due {found.due[step]}"
+
+    lines = [f"{found.month} as of {found.as_of}: {found.cases:,} lists"]
+    if found.missing:
+        lines.append(
+            f"{state('upload')}: {len(found.missing)} hospitals without lists: "
+            + ", ".join(found.missing)
+        )
+    lines.extend(
+        f"late: {row.hospital_id} uploaded {row.lists:,} lists after {found.due['upload']}, "
+        f"the last on {row.latest} ({', '.join(row.examples)})"
+        for row in found.uploads
+    )
+    if found.undated:
+        lines.append(f"{found.undated:,} lists have no upload_date")
+    if found.reviews:
+        shown = ", ".join(found.reviews[:_SHOWN]) + (" …" if len(found.reviews) > _SHOWN else "")
+        lines.append(f"{state('final')}: {len(found.reviews):,} reviews without decision: {shown}")
+    if len(lines) == 1:
+        lines.append("nothing is late")
+    return lines
