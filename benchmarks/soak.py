@@ -118,9 +118,8 @@ def soak(hospitals: int, seconds: float, folder: Path) -> Counter[str]:
     end = time.monotonic() + seconds
     bureau = Bureau(folder, end)
 
-    def work(mine: list[str], address: str) -> None:
+    def work(mine: list[str], address: str, number: int) -> None:
         done: Counter[str] = Counter()
-        number = 0
         while time.monotonic() < end:
             for name in mine:
                 number += 1
@@ -170,7 +169,12 @@ def soak(hospitals: int, seconds: float, folder: Path) -> Counter[str]:
     with serving(config) as front:
         address = f"127.0.0.1:{front.port}"
         share = [names[number::THREADS] for number in range(THREADS)]
-        threads = [threading.Thread(target=work, args=(mine, address)) for mine in share if mine]
+        # Each begins elsewhere in the round of visits, so that a short soak has all kinds of them.
+        threads = [
+            threading.Thread(target=work, args=(mine, address, first))
+            for first, mine in enumerate(share)
+            if mine
+        ]
         threads.append(threading.Thread(target=bureau.work, args=(front,)))
         for thread in threads:
             thread.start()
