@@ -55,7 +55,7 @@ def rerun(
     reuse: Annotated[
         Path | None,
         typer.Option(
-            "--reuse", metavar="RUN", help="Take the grouping of a run of the same cases."
+            "--reuse", metavar="RUN", help="Take the grouping of a run of these cases, or some."
         ),
     ] = None,
     edition: Annotated[

@@ -109,7 +109,7 @@ class Driver:
             lists = list_plan(self.context)
         duplicates = NO_DUPLICATES
         versioned = VERSION in self.context.sources["cases"].columns
-        if reuse is None or lists is not None or versioned:
+        if reuse is None or reuse.grown or lists is not None or versioned:
             duplicates = self.context.repeated_cases()
         if self.policy.reject:
             plan = replace(plan, quality=self._quality())
@@ -243,7 +243,7 @@ class Driver:
             digests |= done.published
         if reuse is not None:
             for name in ("unknown_dx", "unknown_px"):
-                grouped.counts[name] = reuse.counts[name]
+                grouped.counts[name] += reuse.counts[name]
         self.manifest.stage("grouped", grouped.counts, digests)
         write_odd_codes(self.out, self.manifest, grouped.odd, reuse)
         for name in AMOUNTS[1:]:

@@ -68,8 +68,8 @@ def rerun(
         runner: where the tasks run.
         encoding: of CSV files of cases.
         progress: told about each finished part.
-        reuse: a finished run of the same cases and scheme, whose grouping is taken; the result has
-            the same bytes as without it.
+        reuse: a finished run of the same cases, or of some of their files, and scheme, whose
+            grouping is taken; the result has the same bytes as without it.
 
     Raises:
         GrouperError: an input is faulty, the folder is another run's, or the accounts do not close.

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from grouper.oddcodes import count_odd_codes, join_odd_codes
+from grouper.oddcodes import ODD_CODES, count_odd_codes, join_odd_codes
 from grouper.run.folder import Manifest, write_table
-from grouper.run.reuse import Reuse, take_stage
+from grouper.run.reuse import Reuse, earlier_table, take_stage
 
 STAGE = "odd_codes"
 
@@ -17,15 +17,16 @@ STAGE = "odd_codes"
 def write_odd_codes(
     out: Path, manifest: Manifest, parts: Iterable[pa.Table], reuse: Reuse | None
 ) -> None:
-    """Write the counts of all parts, or take those of the run whose grouping is taken.
+    """Write the counts of all parts; those of parts that are taken stand in that run.
 
     Raises:
         RunError: that run has no such table, or it was altered.
     """
-    if reuse is not None:
+    if reuse is not None and not reuse.grown:
         take_stage(out, manifest, reuse, STAGE)
         return
-    table = join_odd_codes(parts)
+    earlier = [] if reuse is None else [earlier_table(reuse, STAGE).cast(ODD_CODES)]
+    table = join_odd_codes([*earlier, *parts])
     counts = {f"{kind} {name}": n for (kind, name), n in count_odd_codes(table).items()}
     digests = write_table(out, STAGE, table)
     manifest.stage(STAGE, {"rows": table.num_rows, **counts}, digests)

@@ -1,8 +1,9 @@
-"""Taking the grouping of a finished run: another policy, the same cases and scheme.
+"""Taking the grouping of a finished run: another policy or further cases, the same scheme.
 
 The grouped rows of the earlier run stand for the kernel's answers; routing, points and money are
 made anew, so that the result has the same bytes as a run that groups for itself. A part in which
-that cannot be, because a case counts now that the earlier policy rejected, is grouped anew.
+that cannot be, because a case counts now that the earlier policy rejected, is grouped anew. Parts
+that the earlier run did not have are grouped; which ids are repeated is found over all parts.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,6 +60,8 @@ class Reuse:
         same_pools: whether the same cases must have the same pool as well.
         lists: the stages of the check of the lists, where they would come out the same.
         stages: all its stages.
+        parts: number of a part there, by its number now; parts that it lacks are left out.
+        grown: whether there are such parts.
     """
 
     run: str
@@ -68,14 +71,23 @@ class Reuse:
     same_pools: bool
     lists: tuple[Mapping[str, Any], ...]
     stages: tuple[Mapping[str, Any], ...] = ()
+    parts: Mapping[int, int] = field(default_factory=dict)
+    grown: bool = False
+
+    def attempts(self) -> Iterator[Reuse]:
+        """In what ways a part may be taken, the cheapest first."""
+        yield self
+        if self.grown and self.same_rows:
+            # A case that is repeated now has another row; the part is written anew.
+            yield replace(self, same_rows=False, same_pools=False)
 
 
 def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy) -> Reuse:
     """The grouping of a finished run, for the run that `manifest` describes so far.
 
     Raises:
-        RunError: the folder is not a finished run of the same cases, scheme and engine, or one of
-            the two groups by disease (DIP).
+        RunError: the folder is not a finished run of the same cases or of some of their files,
+            of the same scheme and engine, or one of the two groups by disease (DIP).
     """
     old = read_manifest(run)
     if old is None:
@@ -85,10 +97,11 @@ def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy
         raise RunError(f"{run} was made by engine {old.engine}, this is {__version__}", hint=hint)
     if old.scheme != manifest.scheme:
         raise RunError(f"{run} was grouped by another scheme ('{old.scheme['id']}')", hint=hint)
-    names = [f"cases/{part.name}" for part in source.parts]
+    names = {f"cases/{part.name}" for part in source.parts}
     known = {name for name in old.inputs if name.startswith("cases/")}
-    if known != set(names) or any(old.inputs[n] != manifest.inputs[n] for n in names):
+    if not known <= names or any(old.inputs[n] != manifest.inputs[n] for n in known):
         raise RunError(f"{run} is a run of other cases", hint=hint)
+    grown = known != names
     if old.inputs.get("columns.toml") != manifest.inputs.get("columns.toml"):
         raise RunError(f"{run} read the cases by another columns.toml", hint=hint)
     if policy.groups.by == "dip" or old.policy["keys"]["groups"]["by"] == "dip":
@@ -101,18 +114,27 @@ def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy
         and old.inputs.get("hospitals.csv") == manifest.inputs.get("hospitals.csv")
         and all(before[key] == now[key] for key in ("reject", "quality"))
     )
-    files = [VISITS, ITEMS] if any(now["stay"].values()) else []
+    stay = any(now["stay"].values())
+    files = [VISITS, ITEMS] if stay else []
     same_pools = (
         same_rows
+        and not (grown and stay)
         and all(before.get(key) == now[key] for key in ("pools", "price", "stay"))
         and all(old.inputs.get(name) == manifest.inputs.get(name) for name in files)
     )
     lists: tuple[Mapping[str, Any], ...] = ()
-    if same_rows and policy.quality.report:
+    if same_rows and policy.quality.report and not grown:
         lists = tuple(s for s in old.stages if s["stage"] in LIST_STAGES)
     return Reuse(
-        str(run), old.digests, stage["counts"], same_rows, same_pools, lists, tuple(old.stages)
-    )
+        str(run), old.digests, stage["counts"], same_rows, same_pools, lists, tuple(old.stages),
+        _numbers(source, known), grown,
+    )  # fmt: skip
+
+
+def _numbers(source: CaseSource, known: Collection[str]) -> dict[int, int]:
+    """Number of each known file's parts among those of all known files, by their number now."""
+    mine = (part.number for part in source.parts if f"cases/{part.name}" in known)
+    return {number: place for place, number in enumerate(mine)}
 
 
 def take_lists(out: Path, manifest: Manifest, reuse: Reuse) -> None:
@@ -146,6 +168,15 @@ def take_stage(out: Path, manifest: Manifest, reuse: Reuse, stage: str) -> None:
     for name in known["digests"]:
         _link(_whole(reuse, name), out / name)
     manifest.stages.append(dict(known))
+
+
+def earlier_table(reuse: Reuse, name: str) -> pa.Table:
+    """A table of the earlier run.
+
+    Raises:
+        RunError: it is missing or was altered.
+    """
+    return pq.read_table(_whole(reuse, f"{name}.parquet"))
 
 
 def _whole(reuse: Reuse, name: str) -> Path:
@@ -185,7 +216,7 @@ class EarlierPart:
             RunError: a table of the part is missing or was altered.
         """
         self._reuse = reuse
-        self._name = part_name(part.number)
+        self._name = part_name(reuse.parts[part.number])
         with self._open("grouped", _TEXTS) as file:
             self._rows = file.read(columns=list(_TEXTS), use_threads=False).combine_chunks()
         self._pools = None

@@ -7,7 +7,7 @@ records, so that a run that was interrupted takes up its finished parts as they 
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from grouper.cases import CaseSource, Part, read_part
 from grouper.context import CASES, PLAIN, case_rows
+from grouper.duplicates import VERSION, version_of
 from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch, id_hashes
 from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark
@@ -47,6 +48,8 @@ GROUPED_SCHEMA = pa.schema(
     [(f.name, f.type if f.name == "case_id" else TEXT) for f in RESULT_SCHEMA]
 )
 
+
+_UNKNOWN = ("unknown_dx", "unknown_px")
 
 LISTS = "lists"
 """Work folder of the check of the lists (`run.lists`)."""
@@ -144,14 +147,19 @@ def group_task(shared: GroupShared, part: Part) -> Done:
     """
 
     def work(run: Path) -> tuple[GroupResult, list[Path]]:
-        if shared.reuse is None:
-            return _group_part(shared, part, run, None)
-        earlier = EarlierPart(shared.reuse, part)
-        try:
-            return _group_part(shared, part, run, earlier)
-        except NotAsBeforeError:
-            anew = replace(shared, duplicates=earlier.repeated())
-            return _group_part(anew, part, run, None)
+        if shared.reuse is None or part.number not in shared.reuse.parts:
+            return _group_part(replace(shared, reuse=None), part, run, None)
+        for reuse in shared.reuse.attempts():
+            with suppress(NotAsBeforeError):
+                earlier = EarlierPart(reuse, part)
+                return _group_part(replace(shared, reuse=reuse), part, run, earlier)
+        anew = shared
+        if not len(shared.duplicates):
+            anew = replace(shared, duplicates=EarlierPart(shared.reuse, part).repeated())
+        result, files = _group_part(anew, part, run, None)
+        for name in _UNKNOWN:
+            result.counts[name] = 0  # the earlier run has counted them
+        return result, files
 
     return once(shared.run, "group", part.number, work)
 
@@ -177,7 +185,7 @@ def _group_part(
     reuse = None if earlier is None else shared.reuse
     columns = None
     if reuse is not None and shared.lists is None:
-        columns = {column.name for column in intake_columns(shared.plan.policy)}
+        columns = {VERSION, *(column.name for column in intake_columns(shared.plan.policy))}
         if not reuse.same_pools:
             columns |= set(CASES.names)
     with ExitStack() as stack:
@@ -202,6 +210,7 @@ def _group_part(
                 odd.add(batch, grouped)
             else:
                 grouped = earlier.take(batch, shared.scheme)
+                grouped.mark_duplicates(shared.duplicates, version_of(batch))
             intake = take_in(batch, grouped, shared.plan, (part.number, result.cases))
             if earlier is not None:
                 earlier.hold(intake, shared.plan.accounts)
@@ -254,7 +263,7 @@ def _count(
         mine = intake.route == route
         result.counts[f"route {ROUTES[route]}"] += int(mine.sum())
         result.cost[ROUTES[route]] += int(intake.total[mine].sum())
-    for name in ("unknown_dx", "unknown_px"):
+    for name in _UNKNOWN:
         result.counts[name] += counts[name]
     result.cost.update(intake.moved.cost)
     if len(intake.moved.apart):

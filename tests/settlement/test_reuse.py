@@ -7,10 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from grouper.errors import RunError
 from grouper.execution import LocalRunner
+from grouper.grouping import GroupedBatch, group_batch
 from grouper.run import rerun
 from grouper.run import stages as group_stage
 from grouper.scheme import Scheme, load_scheme
@@ -97,6 +100,47 @@ def test_nothing_is_grouped(
     rerun(region, scheme, policy, tmp_path / "run", LocalRunner(), reuse=earlier)
     part = Path("grouped") / "part-00000.parquet"
     assert (tmp_path / "run" / part).samefile(earlier / part)
+
+
+NEW = {
+    "further": lambda cases: [case | {"case_id": f"n{i}"} for i, case in enumerate(cases[:60])],
+    "versions": lambda cases: [case | {"version": 2, "dx": ["D2"]} for case in cases[:60:2]],
+    "repeated": lambda cases: [*cases[5:9], cases[250] | {"version": 1, "dx": ["D5"]}],
+}
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_new_files_are_grouped_and_the_others_taken(
+    name: str,
+    region: Path,
+    scheme: Scheme,
+    earlier: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The name of the new file sorts before some of the others, which so have new numbers."""
+    grown = tmp_path / "region"
+    shutil.copytree(region, grown)
+    cases = pq.read_table(grown / "cases").to_pylist()
+    write_cases(tmp_path / "new", NEW[name](cases), rows=40)
+    shutil.copyfile(
+        tmp_path / "new" / "part-00000.parquet", grown / "cases" / "part-00000a.parquet"
+    )
+    policy = policy_of(OTHERS["bounds"], tmp_path)
+    rerun(grown, scheme, policy, tmp_path / "anew", LocalRunner())
+    batches = []
+
+    def counted(batch: pa.RecordBatch, *rest: Any) -> GroupedBatch:
+        batches.append(batch.num_rows)
+        return group_batch(batch, *rest)
+
+    monkeypatch.setattr(group_stage, "group_batch", counted)
+    rerun(grown, scheme, policy, tmp_path / "reused", LocalRunner(), reuse=earlier)
+    assert contents(tmp_path / "anew") == contents(tmp_path / "reused")
+    assert sum(batches) == len(NEW[name](cases))
+    last = Path("grouped") / "part-00003.parquet"
+    taken = (tmp_path / "reused" / last).samefile(earlier / "grouped" / "part-00002.parquet")
+    assert taken == (name != "repeated")
 
 
 def test_what_cannot_be_reused(region: Path, scheme: Scheme, earlier: Path, tmp_path: Path) -> None:
