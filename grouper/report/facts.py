@@ -96,12 +96,17 @@ class Facts:
     def _same_sums(self) -> None:
         """The statements must say what the cases say, or no page is made."""
         cases, points = self.rows("SELECT count(*), sum(points - extra) FROM facts")[0]
+        tables = ["hospital_months"]
+        if "late" in self.run.files:
+            # Beyond the statements of closed months; negative where cases are gone.
+            tables.append("late")
+        every = " UNION ALL ".join(f"SELECT cases, points FROM {name}" for name in tables)
         stated, stated_points = self.rows(
-            "SELECT coalesce(sum(cases), 0), sum(points) FROM hospital_months"
+            f"SELECT coalesce(sum(cases), 0), coalesce(sum(points), 0) FROM ({every})"
         )[0]
-        if (cases, points) != (stated, stated_points):
+        if (cases, points or 0) != (stated, stated_points):
             raise RunError(
-                f"hospital_months has {stated} cases with {stated_points} points, "
+                f"{' and '.join(tables)} have {stated} cases with {stated_points} points, "
                 f"the table points {cases} cases with {points}",
                 hint="settle the region again into a new folder",
             )

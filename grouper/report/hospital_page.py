@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, Final
 
 from grouper.report.indicator_pages import IndicatorPages
-from grouper.report.policy_tables import POLICY_TABLES, policy_tables
+from grouper.report.policy_tables import POLICY_TABLES, SHOWN, policy_tables
 from grouper.report.quality_page import SCORE_COLUMNS, QualityPages
 from grouper.report.region_pages import REJECTED_SHOWN, Page, rejected_rows
 from grouper.report.view import INDICATORS, Hospital, Row, View, fen, number, relative, share, table
@@ -92,9 +92,13 @@ class HospitalPages:
         """Tables that only some policies make, by hospital."""
         return policy_tables(self.view)
 
+    def cut(self, hospital: str) -> tuple[str, ...]:
+        """Which of the further tables have more rows than the hospital's page shows."""
+        return tuple(n for n, rows in self.further.items() if len(rows[hospital]) > SHOWN)
+
     def _policy_tables(self, hospital: str) -> dict[str, Any]:
         return {
-            name: {"cols": list(POLICY_TABLES[name].values()), "rows": rows[hospital]}
+            name: table(" ".join(POLICY_TABLES[name].values()), rows[hospital][:SHOWN])
             for name, rows in self.further.items()
         }
 

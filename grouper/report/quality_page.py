@@ -6,6 +6,7 @@ from collections import defaultdict
 from functools import cached_property
 from typing import Any, Final
 
+from grouper.report.policy_tables import odd_codes
 from grouper.report.region_pages import Page
 from grouper.report.view import Row, View, share, table
 
@@ -31,8 +32,10 @@ class QualityPages:
 
     def region(self) -> Page:
         """The page of the region."""
+        odd = odd_codes(self.view)
+        more = {"odd_region": odd} if odd["rows"] else {}
         if not self.checked:
-            return {"checked": False, "kpis": [], "tables": {}}
+            return {"checked": False, "kpis": [], "tables": more}
         cases, passed, warned, uploaded = self.view.facts.rows(
             "SELECT sum(cases)::BIGINT, sum(passed)::BIGINT, sum(warned)::BIGINT, "
             "sum(uploaded)::BIGINT FROM quality_scores"
@@ -50,6 +53,7 @@ class QualityPages:
             "tables": {
                 "quality_rules": table(RULE_COLUMNS, self._rules(), total=False),
                 "quality_scores": table(SCORE_COLUMNS, list(self._scores())),
+                **more,
             },
         }
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import Any, Final
 
 from grouper.report.facts import UNGROUPED
+from grouper.report.policy_tables import region_tables
 from grouper.report.view import Row, View, fen, number, relative, share, table
 
 Page = dict[str, Any]
@@ -118,6 +119,7 @@ def accounts(view: View) -> Page:
             "stages": table("stage name count", stages),
             "inputs": table("name digest", [[n, d] for n, d in sorted(manifest.inputs.items())]),
             "policy": table("key key_value", _keys(manifest.policy["keys"])),
+            **region_tables(view),
         },
     }
 

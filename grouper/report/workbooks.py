@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +16,33 @@ from grouper.report.hospital_page import (
     MONTH_COLUMNS,
     HospitalPages,
 )
+from grouper.report.policy_tables import POLICY_TABLES, REGION_TABLES, odd_codes
 from grouper.report.quality_page import FINDING_COLUMNS
 from grouper.report.sheets import Workbook
 from grouper.report.view import Drg, Hospital, Row, View
 from grouper.report.words import WORDS
 
 REJECTED_COLUMNS: Final = ("case_id", "rule", "field", "bad_value", "message")
+SHEETS: Final = {
+    "per_diem": "床日付费 Per diem",
+    "incentive": "激励机制 Incentive",
+    "quota": "定额 Quota",
+    "simulation": "并列 Side by side",
+    "late": "关账后变化 Late",
+    "late_cases": "关账后到达 Late cases",
+    "versions": "清单更正 Corrected lists",
+    "odd_codes": "不规范编码 Odd codes",
+}
+"""Sheets of the tables that not every run has."""
+
+REGION_SHEETS: Final = {
+    "closed_months": "已关账月份 Closed months",
+    "late_region": "关账后变化 Late",
+    "annual_prepay": "一月预拨 Prepayment",
+    "visits": "入院前门诊 Visits",
+    "apart": "国谈药 Paid apart",
+}
+
 _DUE: Final = CLEARING_COLUMNS.split().index("due")
 _PAID: Final = MONTH_COLUMNS.split().index("paid")
 _SIGNERS: Final = ("制表 Prepared by", "复核 Checked by", "负责人 Approved by", "日期 Date")
@@ -49,6 +70,7 @@ class Statement:
     drgs: list[Row]
     rejected: list[Row]
     findings: list[Row]
+    further: dict[str, list[Row]] = field(default_factory=dict)
 
 
 def write_workbooks(
@@ -86,6 +108,7 @@ def _statements(view: View, pages: HospitalPages) -> Iterator[Statement]:
             pages.drgs[key],
             pages.rejected[number],
             pages.quality.findings[number],
+            {name: rows[key] for name, rows in pages.further.items() if rows[key]},
         )
     if pages.rejected[-1] or pages.quality.findings[-1]:
         yield Statement(-1, [], [], [], pages.rejected[-1], pages.quality.findings[-1])
@@ -101,6 +124,9 @@ def write_statement(shelf: Shelf, of: Statement) -> str:
             _statement_sheet(book, shelf, of)
             sheet = book.sheet("病种 Disease groups" if shelf.diseases else "病组 DRGs")
             book.table(sheet, 0, DRG_COLUMNS.split(), of.drgs, filtered=True)
+        for name, rows in of.further.items():
+            columns = list(POLICY_TABLES[name].values())
+            book.table(book.sheet(SHEETS[name]), 0, columns, rows, filtered=True)
         rejected = book.sheet("退回病例 Rejected")
         book.table(rejected, 0, REJECTED_COLUMNS, of.rejected, total=False, filtered=True)
         if of.findings:
@@ -164,6 +190,10 @@ def _region(view: View, pages: HospitalPages, path: Path) -> None:
         ("核对 Accounts", accounts["checks"]),
         ("退回 Rejected", rejected["by_hospital"]),
     )
+    parts = (
+        *parts,
+        *((REGION_SHEETS[name], accounts[name]) for name in REGION_TABLES if name in accounts),
+    )
     if pages.quality.checked:
         quality = pages.quality.region()["tables"]
         parts = (
@@ -171,6 +201,9 @@ def _region(view: View, pages: HospitalPages, path: Path) -> None:
             ("质控规则 Quality rules", quality["quality_rules"]),
             ("质控排名 Quality ranks", quality["quality_scores"]),
         )
+    odd = odd_codes(view)
+    if odd["rows"]:
+        parts = (*parts, ("不规范编码 Odd codes", odd))
     indicators = pages.indicators.region()["tables"]
     parts = (
         *parts,

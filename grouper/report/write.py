@@ -17,6 +17,7 @@ from grouper.report.facts import UNGROUPED, Facts
 from grouper.report.hospital_page import HospitalPages
 from grouper.report.indicator_pages import IndicatorPages
 from grouper.report.load import Run
+from grouper.report.policy_tables import REGION_TABLES
 from grouper.report.quality_page import QualityPages
 from grouper.report.site import Site
 from grouper.report.view import View
@@ -130,7 +131,11 @@ def _pages(view: View, hospitals: HospitalPages, folder: Path, advance: Advance)
     ):
         template = "list" if here in {"hospitals", "drgs"} else here
         page = made(view)
-        given = {"checked": page.get("checked")}
+        given = {
+            "checked": page.get("checked"),
+            "odd": "odd_region" in page["tables"],
+            "more": tuple(name for name in REGION_TABLES if name in page["tables"]),
+        }
         title = site.words[f"nav.{here}"][0]
         site.page(name, template, page, title=title, here=here, given=given)
         advance(1)
@@ -145,6 +150,7 @@ def _pages(view: View, hospitals: HospitalPages, folder: Path, advance: Advance)
             title=hospital.name,
             here="hospitals",
             given={
+                "cut_tables": hospitals.cut(hospital.hospital_id),
                 "scored": page["quality"] is not None,
                 "signalled": bool(page["tables"]["signal_cases"]["rows"]),
             },
