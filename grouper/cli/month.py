@@ -104,11 +104,10 @@ def close_(
 
 def close(run: Path, month: str, region: Path) -> None:
     """Close a month and say what speaks against it; `grouper close` is the same command."""
-    from grouper.run.closing import before_closing, close_month
+    from grouper.run.closing import close_month, closing_warnings
 
-    warnings = before_closing(run, month, region, _today())
     closed = close_month(run, month, region)
-    for warning in warnings:
+    for warning in closing_warnings(run, month, region, _today()):
         note(warning)
     for pool, value in closed.items():
         typer.echo(f"{pool} {month}: {value}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,13 +43,15 @@ def close_month(run: Path, month: str, region: Path) -> dict[str, str]:
     REGION/closed_statements.csv, and its cases are listed in REGION/closed_cases/MONTH.parquet.
 
     Returns:
-        Point value by pool.
+        Point value by pool. A close of this month that was interrupted is finished as it began.
 
     Raises:
         RunError: the run is unfinished or altered, or has no case in that month.
-        RegionError: the month is closed already.
+        RegionError: the month is closed already; nothing is changed.
         OutputError: the region folder cannot be written.
     """
+    if (finished := _finish(region)) is not None and finished[0] == month:
+        return finished[1]
     manifest = read_manifest(run)
     if manifest is None:
         raise RunError(
@@ -88,28 +91,53 @@ def close_month(run: Path, month: str, region: Path) -> dict[str, str]:
                 **{name: int(row[name] * unit) for name, unit in units.items()}
             )
     _write_cases(run, month, cases_file(region, month))
-    _write(
-        region / STATEMENTS_FILE,
-        ("hospital_id", "pool", "month", *STATEMENT_COLUMNS),
-        ((*key, *_texts(statement)) for key, statement in sorted(statements.items())),
-    )
-    _write(
-        region / MONTHS_FILE,
-        ("pool", "month", "point_value", "points", "budget"),
-        (
-            (
-                *key,
-                points_text(entry.point_value),
-                points_text(entry.points),
-                "" if entry.budget is None else yuan_text(entry.budget),
-            )
-            for key, entry in sorted(closed.items())
+    files = {
+        STATEMENTS_FILE: csv_bytes(
+            ("hospital_id", "pool", "month", *STATEMENT_COLUMNS),
+            ((*key, *_texts(statement)) for key, statement in sorted(statements.items())),
         ),
-    )
+        MONTHS_FILE: csv_bytes(
+            ("pool", "month", "point_value", "points", "budget"),
+            (
+                (
+                    *key,
+                    points_text(entry.point_value),
+                    points_text(entry.points),
+                    "" if entry.budget is None else yuan_text(entry.budget),
+                )
+                for key, entry in sorted(closed.items())
+            ),
+        ),
+    }
+    # Two files change together: what is to be written is on the disk before either of them is.
+    record = {"month": month, "values": values}
+    record["files"] = {name: data.decode() for name, data in files.items()}
+    write_whole(region / PENDING, json.dumps(record).encode())
+    _finish(region)
     return values
 
 
-def before_closing(run: Path, month: str, region: Path, today: date) -> list[str]:
+PENDING: Final = ".closing.json"
+"""What a close is about to write in the region; gone when it is written."""
+
+
+def _finish(region: Path) -> tuple[str, dict[str, str]] | None:
+    """Write what a close, perhaps one that was interrupted, was about to write.
+
+    Returns:
+        Its month and the point value by pool; None where there is nothing to finish.
+    """
+    try:
+        record = json.loads((region / PENDING).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    for name in (STATEMENTS_FILE, MONTHS_FILE):
+        write_whole(region / name, record["files"][name].encode())
+    (region / PENDING).unlink()
+    return record["month"], record["values"]
+
+
+def closing_warnings(run: Path, month: str, region: Path, today: date) -> list[str]:
     """What speaks against closing a month now: it is not over, or hospitals have no case in it.
 
     Raises:
@@ -144,10 +172,6 @@ def _texts(statement: HospitalMonth) -> Iterable[str]:
             yield str(value)
         else:
             yield points_text(value) if name in POINT_COLUMNS else yuan_text(value)
-
-
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    write_whole(path, csv_bytes(header, rows))
 
 
 def _write_cases(run: Path, month: str, path: Path) -> None:

@@ -16,13 +16,14 @@ from typer.testing import CliRunner
 from grouper.cli.month import month_app
 from grouper.errors import CaseTableError, RegionError, RunError
 from grouper.execution import LocalRunner
-from grouper.run import arriving, rerun
+from grouper.run import arriving, closing, rerun
 from grouper.run.arriving import Added, add_month
-from grouper.run.closing import before_closing, close_month
+from grouper.run.closing import close_month, closing_warnings
 from grouper.run.overdue import overdue
 from grouper.scheme import Scheme, load_scheme
 from grouper.settlement.calendar import due_dates
 from grouper.settlement.policyfile import load_policy
+from grouper.settlement.region import load_region
 from tests.settlement.golden import case, lines
 from tests.settlement.regions import write_cases, write_csv, write_pack
 
@@ -168,7 +169,7 @@ def test_an_interrupted_add_leaves_nothing_half_done(
 
 def test_a_month_is_closed_once(region: Path, scheme: Scheme, tmp_path: Path) -> None:
     run = settle(region, scheme)
-    told = before_closing(run, "2024-01", region, date(2024, 1, 31))
+    told = closing_warnings(run, "2024-01", region, date(2024, 1, 31))
     assert told == [
         "2024-01 is not over before 2024-02-01",
         "1 hospitals have no case in 2024-01: C",
@@ -182,6 +183,35 @@ def test_a_month_is_closed_once(region: Path, scheme: Scheme, tmp_path: Path) ->
     assert done.closed == ("employee",)
     late = settle(region, scheme, "later")
     assert lines(late / "late.parquet", "hospital_id cases points") == ["A 0 200.00000000"]
+
+
+@pytest.mark.parametrize("step", ["closed_statements.csv", "closed.csv"])
+def test_an_interrupted_close_is_finished(
+    step: str, region: Path, scheme: Scheme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = settle(region, scheme)
+    write = closing.write_whole
+
+    def broken_write(path: Path, data: bytes) -> None:
+        if path.name == step:
+            raise KeyboardInterrupt
+        write(path, data)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(closing, "write_whole", broken_write)
+        with pytest.raises(KeyboardInterrupt):
+            close_month(run, "2024-01", region)
+    assert close_month(run, "2024-01", region) == {"employee": "400.00000000"}
+    assert lines_of(region / "closed.csv") == [
+        "pool,month,point_value,points,budget",
+        "employee,2024-01,400.00000000,300.00000000,120000.00",
+    ]
+    assert not (region / closing.PENDING).exists()
+    load_region(region)
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def test_due_dates_follow_the_policy(tmp_path: Path) -> None:
