@@ -16,7 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from grouper.cases import CaseSource, Part, read_part
-from grouper.duplicates import HashedIds, duplicates_among
+from grouper.duplicates import (
+    VERSION,
+    HashedIds,
+    duplicates_among,
+    version_of,
+    with_conflicts,
+)
 from grouper.errors import OutputError
 from grouper.execution import Runner
 from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch
@@ -35,6 +41,7 @@ _ANSWERS = pa.schema(
         ("reason", pa.int8()),
     ],
 )
+_VERSIONED = _ANSWERS.append(pa.field(VERSION, pa.int64()))
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _WRITTEN = pa.schema([(f.name, f.type if f.name == "case_id" else _TEXT) for f in RESULT_SCHEMA])
 
@@ -64,11 +71,13 @@ def _group_part(shared: _Grouping, part: Part) -> _Unknown:
     odd = OddCodes()
     dx = px = undated = 0
     path = str(_answers_file(shared.work, part.number))
-    with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, _ANSWERS) as writer:
+    schema = _VERSIONED if VERSION in shared.source.columns else _ANSWERS
+    with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for batch in read_part(shared.source, part):
             grouped = group_batch(batch, shared.scheme)
-            ids.add(grouped.case_id)
-            writer.write_batch(_answers(grouped))
+            version = version_of(batch)
+            ids.add(grouped.case_id, version)
+            writer.write_batch(_answers(grouped, version, schema))
             dx, px = dx + grouped.unknown_dx, px + grouped.unknown_px
             undated += grouped.undated
             odd.add(batch, grouped)
@@ -76,10 +85,13 @@ def _group_part(shared: _Grouping, part: Part) -> _Unknown:
     return _Unknown(dx, px, undated, odd.table())
 
 
-def _answers(grouped: GroupedBatch) -> pa.RecordBatch:
+def _answers(grouped: GroupedBatch, version: pa.Array | None, schema: pa.Schema) -> pa.RecordBatch:
     numbers = map(pa.array, (grouped.outcome, grouped.severity, grouped.reason))
     columns = [grouped.case_id.cast(pa.string()), *numbers]
-    return pa.RecordBatch.from_arrays(columns, schema=_ANSWERS)
+    if VERSION in schema.names:
+        given = pa.nulls(len(grouped.case_id)) if version is None else version
+        columns.append(given.cast(pa.int64()))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _answers_file(work: str, number: int) -> Path:
@@ -110,10 +122,11 @@ def _write_part(shared: _Writing, number: int) -> _Written:
         with pa.memory_map(str(path)) as file:
             reader = pa.ipc.open_file(file)
             for i in range(reader.num_record_batches):
-                case_id, *answers = reader.get_batch(i).columns
+                batch = reader.get_batch(i)
+                case_id, *answers = batch.columns[: len(_ANSWERS)]
                 outcome, severity, reason = (a.to_numpy().copy() for a in answers)
                 grouped = GroupedBatch(shared.scheme, case_id, outcome, severity, reason, 0, 0)
-                grouped.mark_duplicates(shared.duplicates)
+                grouped.mark_duplicates(shared.duplicates, version_of(batch))
                 counts.update(grouped.counts())
                 yield grouped.table()
 
@@ -139,6 +152,7 @@ def group_files(
     """Group all cases of a source into `out`.
 
     Args:
+        source: read with the column ``version`` where the highest version of a case counts.
         out: `X.parquet` becomes one file, any other name a folder of `part-NNNNN.parquet`. What
             stands there is replaced in one step, after the whole input has been grouped.
         codes: where to write the odd codes (`oddcodes.ODD_CODES`), as Parquet or as `X.csv`; by
@@ -162,6 +176,7 @@ def group_files(
             odd.append(unknown.odd)
         numbers = [part.number for part in source.parts]
         duplicates = duplicates_among(numbers, runner, work)
+        duplicates = with_conflicts(source, duplicates, runner)
         target = work / "out.parquet" if as_file else work / "out"
         if not as_file:
             target.mkdir()

@@ -61,11 +61,11 @@ def group(
     with copied(cases) as given, written(out) as target:
         source = open_cases(
             given,
-            wanted=(*columns_for(loaded), *hospital),
+            wanted=(*columns_for(loaded), *hospital, COLUMNS["version"]),
             required=required_for(loaded),
             encoding=check_encoding(encoding),
         )
-        for name in source.absent:
+        for name in sorted({*source.absent} - {"version"}, key=source.absent.index):
             note(f"no column {name}: it counts as null")
         with running(workers, ray) as runner, progress_bar("grouping", source.rows) as advance:
             counts = group_files(source, loaded, target, runner, advance, codes=codes)

@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from grouper.bulk import group_files
+from grouper.cases import COLUMNS, open_cases
 from grouper.execution import LocalRunner
+from grouper.grouping import columns_for
 from grouper.run import rerun
 from grouper.run.closing import close_month
 from grouper.scheme import Scheme, load_scheme
@@ -85,6 +88,22 @@ def test_the_highest_counts_and_the_changes_are_listed(tmp_path: Path) -> None:
         "d1 conflicting_version version",
     ]
     assert lines(run / "months.parquet", "cases points") == ["3 500.00000000"]
+
+
+def test_files_are_grouped_by_their_highest_versions(scheme: Scheme, tmp_path: Path) -> None:
+    one = case("a1", "A", "D1", 10000)
+    given = [later(one, 2, dx=["D2"]), one, later(one, None, case_id="a2")]
+    given += [later(one, 3, case_id="a3", dx=[dx]) for dx in ("D1", "D2")]
+    write_cases(tmp_path / "cases", given, parts=2)
+    source = open_cases(tmp_path / "cases", wanted=(*columns_for(scheme), COLUMNS["version"]))
+    group_files(source, scheme, tmp_path / "grouped.parquet", LocalRunner())
+    assert lines(tmp_path / "grouped.parquet", "case_id status drg reason") == [
+        "a1 grouped BR29 -",
+        "a1 invalid - superseded",
+        "a2 grouped BR19 -",
+        "a3 invalid - conflicting_version",
+        "a3 invalid - conflicting_version",
+    ]
 
 
 def versioned(seed: int) -> list[dict[str, Any]]:
