@@ -93,7 +93,7 @@ CREATE TABLE beside AS
 SELECT s.case_id,
     sum(fen) FILTER (o.date >= s.admission_date - {before} AND o.date < s.admission_date) AS before,
     sum(fen) FILTER (o.date > s.discharge_date AND o.date <= s.discharge_date + {after}) AS after
-FROM stays s JOIN visits o ON o.person_id = s.person_id
+FROM stays s JOIN outpatient o ON o.person_id = s.person_id
     AND o.date BETWEEN s.admission_date - {before} AND s.discharge_date + {after}
 GROUP BY s.case_id
 """
@@ -326,8 +326,8 @@ def _visits(stays: Stays, region: Path | None, absent: set[str]) -> None:
         )
     quoted = str(path).replace("'", "''")
     stays.execute(
-        "CREATE VIEW visits AS SELECT person_id, date::DATE AS date, (amount * 100)::BIGINT AS fen"
-        f" FROM read_parquet('{quoted}')"
+        "CREATE VIEW outpatient AS SELECT person_id, date::DATE AS date, "
+        f"(amount * 100)::BIGINT AS fen FROM read_parquet('{quoted}')"
     )
     rules = stays.policy.supervision
     stays.execute(_BESIDE.format(before=rules.outpatient_before, after=rules.outpatient_after))

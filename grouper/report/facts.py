@@ -105,8 +105,9 @@ class Facts:
             f"SELECT coalesce(sum(cases), 0), coalesce(sum(points), 0) FROM ({every})"
         )[0]
         if (cases, points or 0) != (stated, stated_points):
+            verb = "has" if len(tables) == 1 else "have"
             raise RunError(
-                f"{' and '.join(tables)} have {stated} cases with {stated_points} points, "
+                f"{' and '.join(tables)} {verb} {stated} cases with {stated_points} points, "
                 f"the table points {cases} cases with {points}",
                 hint="settle the region again into a new folder",
             )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from grouper.execution import LocalRunner
+from grouper.indicators.stays import Stays
+from grouper.indicators.supervise import supervise
 from grouper.report import load_run
 from grouper.report.columns import COLUMNS
 from grouper.report.policy_tables import POLICY_TABLES, REGION_TABLES
@@ -21,9 +27,16 @@ from grouper.settlement.policyfile import load_policy
 from tests.report.test_pages import column, data_of
 from tests.settlement import golden
 from tests.settlement.golden import case
-from tests.settlement.regions import write_cases, write_csv
+from tests.settlement.regions import write_cases
 
 JANUARY = [case("a1", "A", "D1", 10000), case("b1", "B", "D1", 10000)]
+POLICY = """
+extends = "guigang-points"
+id = "visits"
+[stay]
+pre_admission_days = 3
+negotiated_drugs_apart = true
+"""
 
 
 @pytest.fixture
@@ -40,16 +53,26 @@ def late(tmp_path: Path) -> Path:
     )
     region = tmp_path / "old" / "region"
     close_month(settled, "2024-01", region)
-    later = {**case("a9", "A", "D1", 9000), "dx": ["D1", "X99.9"]}
+    stay = {"person_id": "p1", "admission_date": date(2024, 1, 9)}
+    later = {**case("a9", "A", "D1", 9000), "dx": ["D1", "X99.9"], **stay}
+    amount = [Decimal("50.00"), Decimal("7.00")]
+    visits = {
+        "person_id": ["p1", "p2"],
+        "hospital_id": ["A", "A"],
+        "date": [date(2024, 1, 8)] * 2,
+        "amount": pa.array(amount, pa.decimal128(18, 2)),
+    }
+    pq.write_table(pa.table(visits), region / "outpatient.parquet")
+    drug = {"case_id": ["a9"], "item": ["x"], "kind": ["negotiated_drug"]}
+    paid = pa.array([Decimal("30.00")], pa.decimal128(18, 2))
+    apart = pa.table({**drug, "amount": paid, "cap": paid, "fund_paid": paid})
+    pq.write_table(apart, region / "items.parquet")
+    policy = tmp_path / "visits.toml"
+    policy.write_text(POLICY)
     again = {**JANUARY[0], "version": 2, "total_cost": 12000}
     write_cases(region / "cases", [JANUARY[0], again, later])
-    write_csv(
-        region / "payments.csv",
-        ["hospital_id", "pool", "month", "amount", "kind"],
-        [["A", "employee", "2024-01", "500", "annual_prepay"]],
-    )
     scheme = load_scheme(tmp_path / "old" / "pack")
-    rerun(region, scheme, load_policy("guigang-points"), tmp_path / "run", LocalRunner())
+    rerun(region, scheme, load_policy(str(policy)), tmp_path / "run", LocalRunner())
     return tmp_path / "run"
 
 
@@ -66,6 +89,16 @@ def test_late_cases_are_reported(late: Path) -> None:
     accounts = data_of(written.folder / "accounts.html")
     assert accounts["tables"]["closed_months"]["rows"] == [["employee", "2024-01", 2, 1, 1]]
     assert sum(column(accounts, "late_region", "cases")) == 0
+    assert accounts["tables"]["visits"]["rows"][:2] == [
+        ["merged", 1, "50.00"],
+        ["no_stay", 1, "7.00"],
+    ]
+    assert accounts["tables"]["apart"]["rows"] == [[1, "30.00", 0, "0.00"]]
+    assert accounts["tables"]["annual_prepay"]["rows"] == [["employee", "2.00"]]
+    for table, kind in (("checks", "check"), ("warnings", "warning")):
+        assert all(f"{kind}.{code}" in WORDS for code in column(accounts, table, kind))
+    # A table of the run does not stand in the way of the region's file of visits.
+    assert "outpatient_before" not in dict(supervise(Stays(run), late.parent / "old/region").absent)
     quality = data_of(written.folder / "quality.html")
     assert quality["tables"]["odd_region"]["rows"] == [["dx", "unknown", "X99.9", 1, 1, 1]]
     for path in written.folder.rglob("*.html"):
