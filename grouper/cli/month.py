@@ -139,6 +139,9 @@ def calendar(
         due = due_dates(rules, month)
         row = {"month": month} | {step: str(due[step]) for step in STEPS}
         rows.append(row | ({} if region is None else {"closed": "yes" if month in closed else ""}))
+    upload = rules.calendar.upload_day or rules.quality.upload_day
+    if upload > rules.calendar.grouping_day:
+        note("the upload is due after the grouping: set calendar.grouping_day and the later days")
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return
