@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,38 @@ def test_the_highest_counts_and_the_changes_are_listed(tmp_path: Path) -> None:
         "d1 conflicting_version version",
     ]
     assert lines(run / "months.parquet", "cases points") == ["3 500.00000000"]
+
+
+def test_a_visit_and_a_review_belong_to_the_list_that_counts(tmp_path: Path) -> None:
+    """The visit of 100 yuan joins the second version alone; the review changes its points."""
+    stay = {"person_id": "p1", "admission_date": date(2024, 1, 5), "discharge_date": None}
+    one = case("a1", "A", "D1", 10000, **stay)
+    visit = {
+        "person_id": "p1",
+        "hospital_id": "A",
+        "date": date(2024, 1, 4),
+        "amount": Decimal(100),
+    }
+    run = golden(
+        tmp_path,
+        "guigang-points",
+        [one, later(one, 2, total_cost=12000, fund_paid=10000)],
+        weights=[["BR19", "1", "", "1"]],
+        hospitals=[["A", 1]],
+        budget=[["employee", "fund_total", 120000]],
+        shares=[["employee", "01", 1]],
+        keys="[stay]\npre_admission_days = 3\n",
+        files={"outpatient": pa.Table.from_pylist([visit])},
+        reviews=(
+            ("case_id", "kind", "unreasonable_cost", "approved", "decision_month"),
+            [["a1", "whole_group", "", "true", "2024-02"]],
+        ),
+    )
+    assert lines(run / "visits.parquet", "outcome case_id") == ["merged a1"]
+    cost = pq.read_table(run / "cases")["total_cost"].to_pylist()
+    assert cost == [Decimal("10000.00"), Decimal("12100.00")]
+    reasons = pq.read_table(run / "points")["reason"].to_pylist()
+    assert reasons == ["superseded", "review_approved"]
 
 
 def test_files_are_grouped_by_their_highest_versions(scheme: Scheme, tmp_path: Path) -> None:
