@@ -93,7 +93,11 @@ def test_the_highest_counts_and_the_changes_are_listed(tmp_path: Path) -> None:
 
 def test_a_visit_and_a_review_belong_to_the_list_that_counts(tmp_path: Path) -> None:
     """The visit of 100 yuan joins the second version alone; the review changes its points."""
-    stay = {"person_id": "p1", "admission_date": date(2024, 1, 5), "discharge_date": None}
+    stay: dict[str, Any] = {
+        "person_id": "p1",
+        "admission_date": date(2024, 1, 5),
+        "discharge_date": None,
+    }
     one = case("a1", "A", "D1", 10000, **stay)
     visit = {
         "person_id": "p1",
