@@ -54,12 +54,16 @@ def check_region(
             )
         place = (deduction.pool, deduction.month)
         if deduction.points and place not in places and place not in region.closed:
+            pools = sorted({pool for pool, _ in places})
+            hint = "name a month in which the pool has cases"
+            if pools and deduction.pool not in pools:
+                hint = f"the policy's pools (pools.by) are {', '.join(pools)}: name one of them"
             raise RegionError(
                 f"points are deducted in {deduction.month}, and pool '{deduction.pool}' has no "
                 "point value there",
                 file="deductions.csv",
                 line=deduction.row,
-                hint="name a month in which the pool has cases",
+                hint=hint,
             )
     if not policy.price.table:
         for review in region.reviews:
