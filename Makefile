@@ -21,8 +21,10 @@ $(READY): pyproject.toml requirements.lock
 demo: $(READY)
 	$(BIN)/grouper demo --out $(DEMO)
 
+# Two processes; the tests of one folder stay together.
+JOBS ?= 2
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

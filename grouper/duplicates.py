@@ -20,16 +20,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from grouper.caseids import CONFLICTING, REPEATED, SUPERSEDED, id_hashes, list_keys, repeated_among
 from grouper.cases import CaseSource, Part, read_part
 from grouper.execution import Runner
-from grouper.grouping import (
-    CONFLICTING,
-    REPEATED,
-    SUPERSEDED,
-    id_hashes,
-    list_keys,
-    repeated_among,
-)
 from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark, scatter
 
@@ -149,7 +142,7 @@ def _versions(work: str, number: int, rows: int) -> npt.NDArray[np.int64]:
 
 
 def _fates(pairs: UInt64Array, version: npt.NDArray[np.int64]) -> UInt64Array:
-    """uint64[k, 3]: keys of lists (`grouping.list_keys`) that do not count, and why; sorted."""
+    """uint64[k, 3]: keys of lists (`caseids.list_keys`) that do not count, and why; sorted."""
     order = np.lexsort((version, pairs[:, 1], pairs[:, 0]))
     pairs, version = pairs[order], version[order]
     new_id = np.ones(len(pairs), np.bool_)

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from grouper.caseids import REASON as REASON
+from grouper.caseids import id_hashes, repeated_among
 from grouper.cases import (
     COLUMNS,
     GROUPING_REQUIRED,
@@ -20,33 +22,22 @@ from grouper.cases import (
     check_columns,
     wanted_for_grouping,
 )
-from grouper.codelists import CodeLists, build_index, read_codes, text_buffers
+from grouper.codelists import CodeLists, read_codes
 from grouper.kernels.arrays import readonly
-from grouper.kernels.codes import CodeIndex
-from grouper.kernels.grouping import CaseArrays, SchemeArrays, group_cases
-from grouper.kernels.ids import hash_strings, mark
+from grouper.kernels.grouping import CaseArrays, group_cases
 from grouper.kernels.layout import MISSING, NO_ANSWER, Reason
+from grouper.loaded import AMBIGUOUS as AMBIGUOUS
+from grouper.loaded import GROUPED as GROUPED
+from grouper.loaded import INVALID as INVALID
+from grouper.loaded import STATUS as STATUS
+from grouper.loaded import UNGROUPED as UNGROUPED
+from grouper.loaded import answers_of, load
 from grouper.scheme import Scheme
 
 Int32Array = npt.NDArray[np.int32]
 UInt64Array = npt.NDArray[np.uint64]
 
-STATUS: Final = ("grouped", "ambiguous", "ungrouped", "invalid")
-GROUPED, AMBIGUOUS, UNGROUPED, INVALID = range(4)
 SEVERITY: Final = ("none", "CC", "MCC")
-REASON: Final = (
-    "",
-    "no_id",
-    "duplicate_id",
-    "no_diagnosis",
-    "superseded",
-    "conflicting_version",
-)
-REPEATED, SUPERSEDED, CONFLICTING = (
-    REASON.index(name) for name in ("duplicate_id", "superseded", "conflicting_version")
-)
-"""Reasons of a case whose id stands more than once."""
-
 RESULT_SCHEMA: Final = pa.schema(
     [(n, pa.string()) for n in ("case_id", "status", "mdc", "adrg", "drg", "severity", "reason")]
 )
@@ -116,7 +107,7 @@ class GroupedBatch:
     @property
     def status(self) -> npt.NDArray[np.int8]:
         """int8[n], positions in `STATUS`."""
-        status = _answers(self.scheme).status[self.outcome]
+        status = answers_of(self.scheme).status[self.outcome]
         status[self.reason != 0] = INVALID
         return status
 
@@ -127,7 +118,7 @@ class GroupedBatch:
 
     def table(self) -> pa.RecordBatch:
         """The columns of `RESULT_SCHEMA`, the texts as dictionaries."""
-        answers = _answers(self.scheme)
+        answers = answers_of(self.scheme)
         severity = np.where(self.reason != 0, len(SEVERITY), self.severity)
         columns = [
             _plain(self.case_id),
@@ -154,72 +145,6 @@ def _plain(array: pa.Array) -> pa.Array:
 def _dictionary(positions: npt.NDArray[np.signedinteger], texts: tuple[str, ...]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(
         pa.array(positions.astype(np.int32, copy=False)), pa.array(texts, pa.string())
-    )
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """The texts of all outcomes, and per outcome the position of each text."""
-
-    status: npt.NDArray[np.int8]
-    mdcs: tuple[str, ...]
-    mdc: Int32Array
-    adrgs: tuple[str, ...]
-    adrg: Int32Array
-    drgs: tuple[str, ...]
-    drg: Int32Array
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A scheme as the kernel takes it, in this process."""
-
-    arrays: SchemeArrays
-    dx: CodeIndex
-    px: CodeIndex
-    answers: _Answers
-
-
-# Keyed by content, not by object: the same scheme arrives anew with every task on a worker.
-_loaded: dict[str, _Loaded] = {}
-
-
-def _load(scheme: Scheme) -> _Loaded:
-    found = _loaded.get(scheme.digest)
-    if found is None:
-        compiled = scheme.compiled
-        arrays = SchemeArrays(
-            root=readonly(compiled.decisions.root),
-            nodes=readonly(compiled.decisions.nodes),
-            dx_members=readonly(compiled.dx.members),
-            px_members=readonly(compiled.px.members),
-            sites=readonly(compiled.sites),
-            retry=readonly(np.array([compiled.retry_other_procedures], np.int32)),
-        )
-        found = _Loaded(arrays, build_index(compiled.dx), build_index(compiled.px), _texts(scheme))
-        if scheme.digest:
-            _loaded[scheme.digest] = found
-    return found
-
-
-def _answers(scheme: Scheme) -> _Answers:
-    return _load(scheme).answers
-
-
-def _texts(scheme: Scheme) -> _Answers:
-    outcomes = scheme.compiled.outcomes
-
-    def numbered(texts: list[str]) -> tuple[tuple[str, ...], Int32Array]:
-        names = {text: i for i, text in enumerate(sorted(set(texts)))}
-        return tuple(names), np.array([names[t] for t in texts], np.int32)
-
-    status = [AMBIGUOUS if o.ambiguous else GROUPED for o in outcomes]
-    status[0] = UNGROUPED
-    return _Answers(
-        np.array(status, np.int8),
-        *numbered([o.mdc for o in outcomes]),
-        *numbered([o.adrg for o in outcomes]),
-        *numbered([o.drg for o in outcomes]),
     )
 
 
@@ -251,7 +176,7 @@ def group_batch(
     """
     if scheme.dated:
         return _group_by_day(batch, scheme, duplicates)
-    loaded = _load(scheme)
+    loaded = load(scheme)
     compiled = scheme.compiled
     rows = batch.num_rows
     dx = read_codes(_column(batch, "dx"), rows, loaded.dx, compiled.dx.dropped)
@@ -292,7 +217,7 @@ def grouped_again(case_id: pa.Array, rows: pa.Table, scheme: Scheme) -> GroupedB
             reason that is none of grouping (`REASON`) leaves its case without an answer.
         scheme: the scheme that grouped them.
     """
-    answers = _answers(scheme)
+    answers = answers_of(scheme)
     known = zip(answers.mdc.tolist(), answers.adrg.tolist(), answers.drg.tolist(), strict=True)
     numbers: dict[tuple[str, str, str], int] = {}
     for number, (mdc, adrg, drg) in enumerate(known):
@@ -371,59 +296,6 @@ def _group_by_day(
     if duplicates is not None:
         grouped.mark_duplicates(duplicates, _column(batch, "version"))
     return grouped
-
-
-def list_keys(second: UInt64Array, version: pa.Array | None) -> UInt64Array:
-    """The second hash of each case id with the version of its list; the first stays as it is.
-
-    Version 1, and none, leave the hash of the id; other versions of an id differ from each other.
-    """
-    if version is None or pa.types.is_null(version.type):
-        return second
-    number = pc.fill_null(version.cast(pa.int64()), 1).to_numpy(zero_copy_only=False)
-    key: UInt64Array = second ^ ((number - 1).view(np.uint64) * _SPREAD)
-    return key
-
-
-_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
-
-
-def repeated_among(
-    hashes: tuple[UInt64Array, UInt64Array],
-    duplicates: UInt64Array,
-    version: pa.Array | None = None,
-) -> npt.NDArray[np.int8]:
-    """Position in `REASON` of each case whose id stands more than once, 0 of all others.
-
-    Args:
-        hashes: of the ids (`id_hashes`).
-        duplicates, version: as for `GroupedBatch.mark_duplicates`.
-    """
-    first, second = hashes
-    reason = np.zeros(len(first), np.int8)
-    if duplicates.shape[1] == _WITHOUT_VERSIONS:
-        mark(readonly(first), readonly(second), readonly(duplicates), reason, REPEATED)
-        return reason
-    key = list_keys(second, version)
-    for code in (REPEATED, SUPERSEDED, CONFLICTING):
-        mine = np.ascontiguousarray(duplicates[duplicates[:, 2] == code, :_WITHOUT_VERSIONS])
-        if len(mine):
-            mark(readonly(first), readonly(key), readonly(mine), reason, code)
-    return reason
-
-
-_WITHOUT_VERSIONS: Final = 2
-"""Columns of a table of ids; a third says what became of each list."""
-
-
-def id_hashes(case_id: pa.Array) -> tuple[UInt64Array, UInt64Array]:
-    """Both hashes of each id; those of a null mean nothing."""
-    if not (pa.types.is_string(case_id.type) or pa.types.is_large_string(case_id.type)):
-        case_id = case_id.cast(pa.string())
-    first, second = np.empty(len(case_id), np.uint64), np.empty(len(case_id), np.uint64)
-    text, bounds = text_buffers(case_id)
-    hash_strings(text, bounds, first, second)
-    return first, second
 
 
 def _column(batch: pa.RecordBatch, name: str) -> pa.Array | None:

@@ -13,6 +13,13 @@ def _shared_folder() -> Path:
     return Path(named) if named else PROJECT.parent / "shared"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a folder in one process, because they share what they have made."""
+    for item in items:
+        folder = item.path.relative_to(PROJECT / "tests").parts[0]
+        item.add_marker(pytest.mark.xdist_group(folder))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of published schemes and conformance cases, which are no part of the project."""

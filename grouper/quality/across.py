@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from grouper.caseids import id_hashes
 from grouper.execution import Runner
-from grouper.grouping import id_hashes
 
 Ints = NDArray[np.int64]
 UInt64s = NDArray[np.uint64]

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from grouper.grouping import SUPERSEDED, id_hashes, repeated_among
+from grouper.caseids import SUPERSEDED, id_hashes, repeated_among
 from grouper.parts import ParquetFile
 from grouper.quality.across import Stays, overlaps_of
 from grouper.quality.evaluate import Found, Plan, evaluate

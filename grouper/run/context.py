@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from grouper.caseids import id_hashes
 from grouper.cases import CaseSource
 from grouper.duplicates import find_duplicates
 from grouper.execution import Runner
-from grouper.grouping import id_hashes
 from grouper.run.folder import LOG, Manifest
 from grouper.run.stages import UInt64s
 from grouper.run.work import WORK

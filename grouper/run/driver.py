@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from grouper.caseids import id_hashes
 from grouper.duplicates import NO_DUPLICATES, VERSION
 from grouper.errors import PolicyError
-from grouper.grouping import id_hashes
 from grouper.quality.evaluate import Plan
 from grouper.quality.evaluate import make_plan as make_quality_plan
 from grouper.quality.registry import DUPLICATE, RULES

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from grouper.caseids import id_hashes
 from grouper.errors import RegionError
-from grouper.grouping import id_hashes
 from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark
 from grouper.parts import part_name

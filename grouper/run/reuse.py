@@ -22,11 +22,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from grouper import __version__
+from grouper.caseids import id_hashes
 from grouper.cases import CaseSource, Part
 from grouper.context import pools_of
 from grouper.errors import RunError
 from grouper.grouping import REASON as GROUPING_REASONS
-from grouper.grouping import GroupedBatch, grouped_again, id_hashes
+from grouper.grouping import GroupedBatch, grouped_again
 from grouper.parts import file_digest, part_name
 from grouper.run.folder import Manifest, read_manifest
 from grouper.scheme import Scheme

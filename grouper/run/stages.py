@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from grouper.caseids import id_hashes
 from grouper.cases import CaseSource, Part, read_part
 from grouper.context import CASES, PLAIN, case_rows
 from grouper.duplicates import VERSION, version_of
-from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch, id_hashes
+from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch
 from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark
 from grouper.kernels.statistics import add_accounts, add_cells

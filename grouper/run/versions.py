@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from grouper.caseids import SUPERSEDED, id_hashes, repeated_among
 from grouper.cases import CaseSource, Part, read_part
 from grouper.duplicates import NO_DUPLICATES, VERSION, version_of
-from grouper.grouping import SUPERSEDED, group_batch, id_hashes, repeated_among
+from grouper.grouping import group_batch
 from grouper.run.context import Context
 from grouper.run.folder import write_table
 from grouper.run.values import Pricing

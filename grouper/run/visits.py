@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from grouper.caseids import SUPERSEDED, id_hashes, repeated_among
 from grouper.cases import CaseSource, Part, read_part
 from grouper.duplicates import NO_DUPLICATES, VERSION, version_of
 from grouper.errors import CaseTableError
-from grouper.grouping import SUPERSEDED, id_hashes, repeated_among
 from grouper.run.context import Context
 from grouper.settlement.arrivals import MONEY_COLUMNS
 from grouper.settlement.checks import Check, check_counts, check_money

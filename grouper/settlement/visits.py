@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from grouper.caseids import id_hashes
 from grouper.errors import RegionError
-from grouper.grouping import id_hashes
 from grouper.settlement.amounts import MONEY, Ints, Mask, decimal_column, fen_column
 from grouper.settlement.arrivals import MONEY_COLUMNS
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,21 @@ def test_an_item_that_kills_every_worker_is_named(runner: RayRunner) -> None:
     assert list(runner.map(tasks.read_item, [7], [0])) == [7]
 
 
+def until_lost(reference: object) -> None:
+    """Wait until Ray has noticed on a busy machine that nobody owns an object any more."""
+    import ray
+
+    ask = ray.remote(num_cpus=0)(lambda values: len(values))
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            ray.get(ask.remote(reference), timeout=5)
+        except ray.exceptions.RayError:
+            return
+        time.sleep(0.2)
+    pytest.fail("the object is still there")
+
+
 def test_lost_objects_are_sent_again(runner: RayRunner) -> None:
     """The process that owns what all items share is killed: the calls get another copy."""
     import ray
@@ -119,6 +135,7 @@ def test_lost_objects_are_sent_again(runner: RayRunner) -> None:
     ray.kill(owner)
     with pytest.raises(ray.exceptions.ActorDiedError):
         ray.get(owner.put.remote(0))
+    until_lost(lost)
     work._box = [lost]
     assert list(work.results()) == shared[:40]
     assert work._box[0] != lost

@@ -7,8 +7,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grouper.caseids import id_hashes
 from grouper.codelists import build_index, kinds_of, read_codes
-from grouper.grouping import id_hashes
 from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark, scatter
 from grouper.kernels.layout import BLANK, UNKNOWN

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grouper.grouping import group_batch, id_hashes
+from grouper.caseids import id_hashes
+from grouper.grouping import group_batch
 from grouper.scheme import Scheme, from_pack
 from grouper.scheme.compile import compile_pack
 from grouper.scheme.pack import Pack

@@ -135,9 +135,13 @@ def page(run: Path, evil_pack: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield Page(server.port)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A Chromium; missing, the tests are skipped, and fail where CI is set."""
+    """A Chromium; missing, the tests are skipped, and fail where CI is set.
+
+    Playwright keeps an event loop running in this thread for as long as it lives: not longer than
+    a file of tests, because commands of other tests start loops of their own.
+    """
     if not Path(CHROMIUM).is_file():
         told = f"{CHROMIUM} is missing: install it with apt-get install chromium"
         if os.environ.get("CI"):
