@@ -108,7 +108,8 @@ _ALL: Final = (
     Signal("special_review", "reviewed", "asked for special review", "特病单议",
            needs=("reviews.csv",)),
     Signal("refusal", "false", "refused admission", "推诿病人", needs=("refusals.csv",)),
-    Signal("edited", "false", "edited after grouping", "入组后修改", needs=("version",)),
+    Signal("edited", "edited", "a later version changed the group", "入组后修改致病组变化",
+           needs=("version",)),
 )  # fmt: skip
 
 SIGNALS: Final[Mapping[str, Signal]] = {one.code: one for one in _ALL}

@@ -79,13 +79,14 @@ SELECT k.*, f.* EXCLUDE (case_id),
     b.cases::HUGEINT AS bound_cases, (b.cost_sum * 100)::HUGEINT AS bound_cost,
     (k.month || '-01')::DATE + INTERVAL 1 MONTH + INTERVAL {{days}} DAY AS upload_deadline,
     coalesce(o.before, 0) AS cost_before, coalesce(o.after, 0) AS cost_after,
-    r.case_id IS NOT NULL AS reviewed
+    r.case_id IS NOT NULL AS reviewed, e.case_id IS NOT NULL AS edited
 FROM known k
 LEFT JOIN followed f ON f.case_id = k.case_id
 LEFT JOIN statistics b ON b.drg = k.drg AND b.level = {{level}} AND b.cases > 0
     AND k.status = 'grouped'
 LEFT JOIN beside o ON o.case_id = k.case_id
 LEFT JOIN review_ids r ON r.case_id = k.case_id
+LEFT JOIN edited_ids e ON e.case_id = k.case_id
 """
 
 _BESIDE: Final = """
@@ -292,7 +293,8 @@ def supervise(stays: Stays, region: Path | None = None) -> Supervised:
     if region is not None and not region.is_dir():
         raise RegionError("there is no such region folder", file=str(region))
     rules = stays.policy
-    absent = set(stays.absent) | {"version", "refusals.csv"}
+    absent = set(stays.absent) | {"refusals.csv"}
+    _edited(stays, absent)
     _visits(stays, region, absent)
     _reviews(stays, region, absent)
     stays.execute("CREATE MACRO yuan(fen) AS (fen / 100)::DECIMAL(38, 2)::VARCHAR")
@@ -331,6 +333,18 @@ def _visits(stays: Stays, region: Path | None, absent: set[str]) -> None:
     )
     rules = stays.policy.supervision
     stays.execute(_BESIDE.format(before=rules.outpatient_before, after=rules.outpatient_after))
+
+
+def _edited(stays: Stays, absent: set[str]) -> None:
+    """The cases whose group a later version of their list changed."""
+    if "versions" in stays.run.tables:
+        stays.execute(
+            "CREATE TABLE edited_ids AS SELECT DISTINCT case_id FROM versions "
+            "WHERE change = 'group'"
+        )
+        return
+    absent.add("version")
+    stays.execute("CREATE TABLE edited_ids (case_id VARCHAR)")
 
 
 def _reviews(stays: Stays, region: Path | None, absent: set[str]) -> None:

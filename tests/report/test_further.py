@@ -118,3 +118,24 @@ def test_every_further_table_has_words() -> None:
     assert all(f"h.{name}" in WORDS for name in (*POLICY_TABLES, *REGION_TABLES))
     assert all(name in COLUMNS for of in POLICY_TABLES.values() for name in of.values())
     assert all(len(name) <= 31 for name in (*SHEETS.values(), *REGION_SHEETS.values()))
+
+
+def test_a_version_that_changed_the_group_is_a_signal(tmp_path: Path) -> None:
+    first = [{**case(name, "A", "D1", 10000), "version": 1} for name in ("a1", "a2")]
+    again = [
+        {**case("a1", "A", "D2", 10000), "version": 2},
+        {**case("a2", "A", "D1", 11000), "version": 2},
+    ]
+    settled = golden.settle(
+        tmp_path,
+        "guigang-points",
+        [*first, *again],
+        weights=[["BR19", "1", "", "1"], ["BR29", "2", "", "1"]],
+        hospitals=[["A", 1]],
+        budget=[["employee", "fund_total", 120000]],
+        shares=[["employee", "01", 1]],
+    )
+    seen = supervise(Stays(load_run(settled)))
+    assert "edited" not in seen.absent
+    rows = [row for batch in seen.cases() for row in batch.to_pylist()]
+    assert [row["case_id"] for row in rows if row["signal"] == "edited"] == ["a1"]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import grouper.grouping
 import grouper.run.api
+import grouper.scheme.scheme
 import grouper.settlement.policydoc as policydoc
 import grouper.settlement.policyfile as policyfile
 from grouper.errors import PolicyError
@@ -120,7 +122,7 @@ def test_every_key_is_told_in_both_languages_on_the_page() -> None:
 
 
 def test_examples_of_the_interface() -> None:
-    for module in (grouper.run.api, policyfile):
+    for module in (grouper.grouping, grouper.scheme.scheme, policyfile, grouper.run.api):
         found = doctest.testmod(module)
         assert found.attempted
         assert found.failed == 0
