@@ -55,7 +55,7 @@ export function later(milliseconds, action) {
 /* A text field with a list of what may be meant: `search` gives the options, `choose` takes one. */
 export class Finder {
   constructor(input, list, { search, choose, option }) {
-    Object.assign(this, { input, list, search, choose, option, options: [], at: -1, asked: null });
+    Object.assign(this, { input, list, search, choose, option, options: [], at: -1, asked: null, looking: null });
     this.soon = later(70, () => this.look());
     input.addEventListener("input", () => this.soon());
     input.addEventListener("keydown", (event) => this.key(event));
@@ -68,9 +68,21 @@ export class Finder {
     });
   }
 
-  async look() {
+  look() {
     const text = this.input.value.trim();
     if (text === this.asked) return this.open();
+    // One search at a time for a text: a second one would call the first one off, and Enter waits for it.
+    if (this.looking?.text !== text) {
+      const looking = { text };
+      looking.done = this.ask(text).finally(() => {
+        if (this.looking === looking) this.looking = null;
+      });
+      this.looking = looking;
+    }
+    return this.looking.done;
+  }
+
+  async ask(text) {
     const options = text ? await this.search(text) : [];
     if (text !== this.input.value.trim() || options === null) return;
     this.asked = text;
@@ -125,7 +137,7 @@ export class Finder {
       if (!text) return;
       // Whoever types fast presses Enter before the list is there.
       if (text !== this.asked) await this.look();
-      if (this.input.value.trim() === text) this.take(this.at);
+      if (this.input.value.trim() === text && this.asked === text) this.take(this.at);
     }
   }
 
