@@ -193,7 +193,10 @@ def test_tongren(tmp_path: Path) -> None:
 def test_hunan(tmp_path: Path) -> None:
     """One weight table, a pool per city: v = 20 000/200, 9 000/100 and 7 000/100.
 
-    The city of a pool is the case's (zz), else its hospital's.
+    The city of a pool is the case's (zz), else its hospital's. Year: v_Y = (22 000 − 17 600 +
+    20 000) / 200 = 122, (8 000 − 6 400 + 9 000) / 100 = 106, (6 000 − 4 800 + 7 000) / 100 = 82;
+    caps 1.3 × 8 000 = 10 400 and 1.3 × 6 000 = 7 800 cut 200 and 400. Due: 24 400 − 4 400 − 14 040;
+    10 400 − 1 600 − 6 660; 7 800 − 1 200 − 5 220.
     """
     run = settle(
         tmp_path,
@@ -217,6 +220,14 @@ def test_hunan(tmp_path: Path) -> None:
         "cs/employee 2024-01 2 20000.00 200.00000000 100.00000000 14040.00 0.00",
         "xt/employee 2024-01 1 9000.00 100.00000000 90.00000000 6660.00 0.00",
         "zz/employee 2024-01 1 7000.00 100.00000000 70.00000000 5220.00 0.00",
+    ]
+    a = "A cs/employee 2 200.00000000 122.00000000 24400.00 24400.00 0.00 0.00 4400.00"
+    b = "B xt/employee 1 100.00000000 106.00000000 10600.00 10600.00 200.00 0.00 1600.00"
+    c = "B zz/employee 1 100.00000000 82.00000000 8200.00 8200.00 400.00 0.00 1200.00"
+    assert lines(run / "clearing.parquet", CLEARING) == [
+        f"{a} 14040.00 5960.00",
+        f"{b} 6660.00 2140.00",
+        f"{c} 5220.00 1380.00",
     ]
     columns = "hospital_id pool drg cases item by_points difference"
     assert lines(run / "simulation.parquet", columns) == [
