@@ -12,23 +12,31 @@ from grouper.errors import OutputError
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path, *, mark: str = "") -> Iterator[Path]:
     """A folder to fill; at the end it becomes `out`, and after an error nothing is left of it.
 
+    Args:
+        out: its final name; a new or empty folder.
+        mark: a file by which the same command knows what it wrote before: such a folder is
+            replaced.
+
     Raises:
-        OutputError: `out` is a file or holds something, or it cannot be written.
+        OutputError: `out` is a file or holds something else, or it cannot be written.
     """
     work = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and not out.is_dir():
+            raise OutputError(f"{out} is a file", hint="name a new or empty folder")
+        if out.is_dir() and any(out.iterdir()) and not (mark and (out / mark).is_file()):
             raise OutputError(
-                f"{out} is there already" if out.is_dir() else f"{out} is a file",
-                hint="name a new or empty folder",
+                f"{out} holds something else" if mark else f"{out} is there already",
+                hint="name a new or empty folder"
+                + (", or one that this command has written" if mark else ""),
             )
         work.mkdir(parents=True)
         yield work
         if out.is_dir():
-            out.rmdir()
+            shutil.rmtree(out)
         work.replace(out)
     except OSError as error:
         raise OutputError(

@@ -15,11 +15,11 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from grouper.errors import RegionError
 from grouper.indicators.signals import CASE_MIX_RISE, SIGNALS, SURGICAL, Signal, limits_of
 from grouper.indicators.stays import Stays
+from grouper.settlement.parquetfile import column_names
 
 OUTPATIENT: Final = ("person_id", "date", "amount")
 """Columns of the region's optional outpatient.parquet: person, day, cost in yuan."""
@@ -313,19 +313,7 @@ def _visits(stays: Stays, region: Path | None, absent: set[str]) -> None:
         absent.add("outpatient.parquet")
         stays.execute("CREATE TABLE beside (case_id VARCHAR, before HUGEINT, after HUGEINT)")
         return
-    try:
-        names = pq.read_schema(path).names
-    except (pa.ArrowInvalid, OSError) as cause:
-        raise RegionError(
-            f"cannot be read as Parquet: {str(cause).splitlines()[0]}", file=path.name,
-            hint="export the file again",
-        ) from cause  # fmt: skip
-    if missing := [name for name in OUTPATIENT if name not in names]:
-        raise RegionError(
-            f"column '{missing[0]}' is missing",
-            file=path.name,
-            hint=f"it needs {', '.join(OUTPATIENT)}",
-        )
+    column_names(path, OUTPATIENT)
     quoted = str(path).replace("'", "''")
     stays.execute(
         "CREATE VIEW outpatient AS SELECT person_id, date::DATE AS date, "

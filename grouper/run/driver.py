@@ -16,19 +16,17 @@ from numpy.typing import NDArray
 
 from grouper.caseids import id_hashes
 from grouper.duplicates import NO_DUPLICATES, VERSION
-from grouper.errors import PolicyError
 from grouper.quality.evaluate import Plan
-from grouper.quality.evaluate import make_plan as make_quality_plan
-from grouper.quality.registry import DUPLICATE, RULES
 from grouper.run import stages, values
 from grouper.run.beside import SideSums
 from grouper.run.books import POINT_COLUMNS, AccountTotal
 from grouper.run.context import Context
 from grouper.run.folder import finish
 from grouper.run.late import Closed
-from grouper.run.lists import check_lists, list_plan
+from grouper.run.lists import check_lists, list_plan, rejecting_plan
 from grouper.run.oddcodes import write_odd_codes
 from grouper.run.population import People
+from grouper.run.pricing import make_pricing, with_coefficients
 from grouper.run.publish import Outcome, close_accounts, publish
 from grouper.run.reuse import Reuse, open_reuse, take_lists
 from grouper.run.scope import Scope
@@ -47,7 +45,6 @@ from grouper.run.versions import write_versions
 from grouper.settlement.benchmarks import (
     Benchmarks,
     PublishedWeight,
-    hospital_coefficients,
     make_benchmarks,
 )
 from grouper.settlement.checks import Check, check_counts, require
@@ -69,13 +66,11 @@ from grouper.settlement.months import (
     point_values,
     settle_months,
 )
-from grouper.settlement.numbers import p8
 from grouper.settlement.perdiem import PerDiemMonths, settle_per_diem
-from grouper.settlement.policy import BY_HOSPITAL
 from grouper.settlement.prices import make_price_list
 from grouper.settlement.reviews import Decided, ReviewedCase, decide
 from grouper.settlement.routes import ROUTES
-from grouper.settlement.rules import CLASSES, Rule, cell_rules, compile_rules, price_rules
+from grouper.settlement.rules import CLASSES, Rule
 
 _STAY_BUCKETS = 16
 
@@ -112,7 +107,7 @@ class Driver:
         if reuse is None or reuse.grown or lists is not None or versioned:
             duplicates = self.context.repeated_cases()
         if self.policy.reject:
-            plan = replace(plan, quality=self._quality())
+            plan = replace(plan, quality=rejecting_plan(self.context))
         scope = Scope(self.context, plan, duplicates)
         plan = scope.plan
         lacks = lacking(self.region, self.policy, self.manifest.year, places)
@@ -128,7 +123,7 @@ class Driver:
         benchmarks = make_benchmarks(self.codes, self.published, statistics, self.policy)
         self.manifest.warnings += benchmarks.warnings
         halved = self._halved(plan)
-        pricing, cells = self._pricing(benchmarks, plan, halved)
+        pricing, cells = make_pricing(self.context, self.people, benchmarks, plan, halved)
         write_versions(self.context, plan, pricing, duplicates)
         reviewed = with_factors(grouped.reviewed, halved, pricing)
         closed = Closed(self.context)
@@ -170,30 +165,6 @@ class Driver:
     def _reuse(self) -> Reuse | None:
         run, source = self.context.reuse, self.context.sources["cases"]
         return None if run is None else open_reuse(run, self.manifest, source, self.policy)
-
-    def _quality(self) -> Plan:
-        """The rules of data quality that reject; those that lack a column are told of.
-
-        Raises:
-            PolicyError: a rule compares cases with each other, which no single case can break.
-        """
-        across = [c for c in self.policy.reject if RULES[c].across and c != DUPLICATE]
-        if across:
-            raise PolicyError(
-                f"the rule '{across[0]}' compares cases with each other and only reports",
-                key="reject",
-                hint="take it out of reject; `grouper quality` tells which cases break it",
-            )
-        thresholds = self.policy.quality.thresholds(self.policy.reject)
-        columns = self.context.sources["cases"].columns
-        whole = make_quality_plan(self.context.scheme, thresholds, columns)
-        for code in self.policy.reject:
-            if missing := whole.absent.get(code):
-                self.manifest.warnings.append(
-                    f"not_evaluated: rule {code} lacks the column {', '.join(missing)}"
-                )
-        chosen = tuple(code for code in whole.rules if code in self.policy.reject)
-        return replace(whole, rules=chosen)
 
     def _catalogue(self, plan: IntakePlan, duplicates: stages.UInt64s) -> Catalogue:
         source = self.people.source
@@ -282,43 +253,6 @@ class Driver:
             part: np.sort(places[1][places[0] == part]) for part in np.unique(places[0]).tolist()
         }
 
-    def _pricing(
-        self, benchmarks: Benchmarks, plan: IntakePlan, halved: dict[int, NDArray[np.int64]]
-    ) -> tuple[values.Pricing, list[list[Rule]]]:
-        cells = cell_rules(benchmarks, self.policy)
-        per_diem: tuple[int, ...] = ()
-        if self.policy.per_diem.used:
-            table = self.policy.per_diem.table
-            per_diem = tuple(
-                p8(self.region.rate(table, hospital)) for hospital in self.region.hospitals
-            )
-        own = np.empty((0, 0), np.int64)
-        if self.policy.coefficient.kind in BY_HOSPITAL:
-            means, levels = self.people.hospital_means(), plan.accounts.levels
-            own = np.array(hospital_coefficients(benchmarks, means, levels, self.policy), np.int64)
-        classes: tuple[int, ...] = ()
-        slots = cells
-        if plan.prices is not None:
-            classes, slots = plan.prices.classes, price_rules(plan.prices)
-        kept = None
-        if halved:
-            part = self.policy.readmission.factor
-            scaled = [[rule.kept(part) for rule in rules] for rules in slots]
-            kept = compile_rules(scaled, factors=plan.with_factors)
-        return (
-            values.Pricing(
-                rules=compile_rules(slots, factors=plan.with_factors),
-                accounts=plan.accounts,
-                classes=classes,
-                per_diem=per_diem,
-                own=own,
-                halved=halved,
-                keep=self.policy.readmission.factor,
-                kept=kept,
-            ),
-            cells,
-        )
-
     def _decide(
         self,
         benchmarks: Benchmarks,
@@ -379,20 +313,8 @@ class Driver:
             self.people.own(self.codes, grouped.cells, grouped.cases),
             self.policy,
         )
-        recomputed = replace(
-            benchmarks,
-            drgs=tuple(
-                replace(
-                    drg,
-                    levels=tuple(
-                        replace(level, coefficient=now.coefficient)
-                        for level, now in zip(drg.levels, new.levels, strict=True)
-                    ),
-                )
-                for drg, new in zip(benchmarks.drgs, own.drgs, strict=True)
-            ),
-        )
-        pricing, cells = self._pricing(recomputed, plan, halved)
+        recomputed = with_coefficients(benchmarks, own)
+        pricing, cells = make_pricing(self.context, self.people, recomputed, plan, halved)
         books = {key: replace(account, points=0) for key, account in paid.items()}
         totals = self._point_totals("year points", pricing)
         keys = plan.accounts.keys()

@@ -6,17 +6,18 @@ are those of `grouper quality`. They only tell; what rejects a case is what the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grouper.cases import COLUMNS, Column
+from grouper.errors import PolicyError
 from grouper.parts import part_name
 from grouper.quality.across import find_overlaps
 from grouper.quality.evaluate import Plan, make_plan
-from grouper.quality.registry import COLUMNS_READ, OVERLAP
+from grouper.quality.registry import COLUMNS_READ, DUPLICATE, OVERLAP, RULES
 from grouper.quality.scan import Merging, merge_part
 from grouper.quality.scores import HospitalName, Tally, quality_tables
 from grouper.run.context import Context
@@ -42,6 +43,32 @@ def list_plan(context: Context) -> Plan | None:
     (context.out / WORK / LISTS).mkdir(exist_ok=True)
     thresholds = policy.quality.thresholds(policy.reject)
     return make_plan(context.scheme, thresholds, context.sources["cases"].columns)
+
+
+def rejecting_plan(context: Context) -> Plan:
+    """The rules of data quality that reject; those that lack a column are told of.
+
+    Raises:
+        PolicyError: a rule compares cases with each other, which no single case can break.
+    """
+    policy = context.policy
+    across = [c for c in policy.reject if RULES[c].across and c != DUPLICATE]
+    if across:
+        raise PolicyError(
+            f"the rule '{across[0]}' compares cases with each other and only reports",
+            key="reject",
+            hint="take it out of reject; `grouper quality` tells which cases break it",
+        )
+    thresholds = policy.quality.thresholds(policy.reject)
+    columns = context.sources["cases"].columns
+    whole = make_plan(context.scheme, thresholds, columns)
+    for code in policy.reject:
+        if missing := whole.absent.get(code):
+            context.manifest.warnings.append(
+                f"not_evaluated: rule {code} lacks the column {', '.join(missing)}"
+            )
+    chosen = tuple(code for code in whole.rules if code in policy.reject)
+    return replace(whole, rules=chosen)
 
 
 @dataclass(frozen=True)

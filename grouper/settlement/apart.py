@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from grouper.errors import RegionError
 from grouper.settlement.amounts import MONEY, Ints, Mask, decimal_column, fen_column
+from grouper.settlement.parquetfile import column_names, reading
 
 FILE: Final = "items.parquet"
 NEGOTIATED: Final = "negotiated_drug"
@@ -69,21 +70,11 @@ def read_apart(folder: Path) -> Apart | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        names = pq.read_schema(path).names
-        if missing := [name for name in NEEDED if name not in names]:
-            raise RegionError(
-                f"column '{missing[0]}' is missing",
-                file=FILE,
-                hint=f"negotiated drugs paid apart need {', '.join(NEEDED)}",
-            )
+    column_names(path, NEEDED, wants="negotiated drugs paid apart need")
+    with reading(FILE):
         table = pq.read_table(path, columns=list(NEEDED))
         table = table.filter(pc.equal(table["kind"].cast(pa.string()), NEGOTIATED))
         case_id = table["case_id"].cast(pa.string()).combine_chunks()
-    except (OSError, pa.ArrowException) as cause:
-        raise RegionError(
-            f"cannot be read: {str(cause).splitlines()[0]}", file=FILE, hint="export it again"
-        ) from cause
     amount, wrong, empty = fen_column(_whole(table["amount"]))
     fund, bad, _ = fen_column(_whole(table["fund_paid"]))
     faulty = (wrong > 0) | empty | (bad > 0) | (amount < 0) | (fund < 0) | (fund > amount)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from grouper.caseids import REASON as GROUPING_REASONS
 from grouper.quality.registry import RULES
 
 ROUTES: Final = ("drg", "per_diem", "item", "invalid")
 DRG, PER_DIEM, ITEM, INVALID = range(len(ROUTES))
 
 REASONS: Final = (
-    "",
-    # invalid
-    "no_id",
-    "duplicate_id",
-    "no_diagnosis",
-    "superseded",
-    "conflicting_version",
+    # none, and invalid: the codes of grouping are the same here
+    *GROUPING_REASONS,
     "unknown_hospital",
     "unknown_insurance",
     "month_outside_year",

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from grouper.caseids import id_hashes
-from grouper.errors import RegionError
 from grouper.settlement.amounts import MONEY, Ints, Mask, decimal_column, fen_column
 from grouper.settlement.arrivals import MONEY_COLUMNS
+from grouper.settlement.parquetfile import column_names, reading
 
 FILE: Final = "outpatient.parquet"
 NEEDED: Final = ("person_id", "hospital_id", "date", "amount")
@@ -113,22 +113,12 @@ def read_visits(folder: Path) -> Visits | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        names = pq.read_schema(path).names
-        if missing := [name for name in NEEDED if name not in names]:
-            raise RegionError(
-                f"column '{missing[0]}' is missing",
-                file=FILE,
-                hint=f"it needs {', '.join(NEEDED)}",
-            )
+    names = column_names(path, NEEDED)
+    with reading(FILE):
         wanted = [n for n in (*NEEDED, *MONEY_COLUMNS[1:]) if n in names]
         table = pq.read_table(path, columns=wanted).combine_chunks()
         texts = [table[name].cast(pa.string()) for name in NEEDED[:2]]
         date = table["date"].cast(pa.date32())
-    except (OSError, pa.ArrowException) as cause:
-        raise RegionError(
-            f"cannot be read: {str(cause).splitlines()[0]}", file=FILE, hint="export it again"
-        ) from cause
     amounts = np.zeros((len(MONEY_COLUMNS), table.num_rows), np.int64)
     bad = np.zeros(table.num_rows, np.bool_)
     for number, name in enumerate(("amount", *MONEY_COLUMNS[1:])):

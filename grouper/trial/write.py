@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from grouper.errors import OutputError
+from grouper.newfolder import new_folder
 from grouper.scheme.diff_model import SchemeDiff
 from grouper.trial.migration import Migration, mix_record, move_record
 from grouper.trial.stats import SchemeStats
@@ -41,12 +39,10 @@ def write_diff(diff: SchemeDiff, found: Migration | None, out: Path) -> Path:
         }
         whole["migration"] = found.to_dict()
 
-    def fill(folder: Path) -> None:
+    with new_folder(out, mark="diff.json") as folder:
         _write_tables(tables, folder)
         _write_json(whole, folder / "diff.json")
         _page(diff, found, folder)
-
-    _replace(out, "diff.json", fill)
     return out / "index.html"
 
 
@@ -59,34 +55,9 @@ def write_stats(stats: SchemeStats, out: Path) -> None:
     whole = stats.to_dict()
     tables = {"groups": whole.pop("groups"), "mdcs": whole.pop("mdcs")}
 
-    def fill(folder: Path) -> None:
+    with new_folder(out, mark="stats.json") as folder:
         _write_tables(tables, folder)
         _write_json(whole, folder / "stats.json")
-
-    _replace(out, "stats.json", fill)
-
-
-def _replace(out: Path, mark: str, fill: Any) -> None:
-    """Fill a folder beside `out`, then put it in its place."""
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / mark).is_file())):
-        raise OutputError(
-            f"{out} holds something else",
-            hint="name a new folder, or one that this command has written",
-        )
-    making = out.parent / f".{out.name}.{secrets.token_hex(4)}"
-    try:
-        making.mkdir(parents=True)
-        fill(making)
-        if out.exists():
-            shutil.rmtree(out)
-        making.replace(out)
-    except OSError as error:
-        raise OutputError(
-            f"{out} cannot be written: {error.strerror or error}",
-            hint="check the folder's permissions and the free space",
-        ) from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
 
 
 def _write_json(value: object, path: Path) -> None:
