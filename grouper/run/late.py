@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,15 +107,18 @@ class Closed:
 
     def reviewed(self, cases: Sequence[ReviewedCase], accounts: Accounts) -> list[ReviewedCase]:
         """The reviewed cases, each told whether it arrived after its month was closed."""
-        told = []
-        for case in cases:
+        told = list(cases)
+        rows: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for row, case in enumerate(cases):
             if case.account >= 0 and self.ids:
                 _, pool, month = accounts.key(case.account)
-                pairs = self.ids.get((pool, month))
-                name = pa.array([self.context.region.reviews[case.review].case_id])
-                if pairs is not None and not _among(name, pairs)[0]:
-                    case = case._replace(late=True)
-            told.append(case)
+                if (pool, month) in self.ids:
+                    rows[pool, month].append(row)
+        reviews = self.context.region.reviews
+        for place, mine in rows.items():
+            names = pa.array([reviews[cases[row].review].case_id for row in mine], pa.string())
+            for row, known in zip(mine, _among(names, self.ids[place]).tolist(), strict=True):
+                told[row] = told[row]._replace(late=not known)
         return told
 
     def late_cases(self) -> pa.Table | None:
