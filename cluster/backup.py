@@ -38,7 +38,7 @@ class BackedUp:
     Attributes:
         runs: finished runs.
         files: all files; ``linked``: those taken from the earlier backup without copying.
-        left_out: folders of runs that are not finished.
+        left_out: folders of runs that are not finished, or whose manifest is damaged.
     """
 
     runs: int
@@ -206,13 +206,17 @@ def _state_files(state: Path, work: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _run_folders(data: Path, state: Path) -> Iterator[tuple[Path, Manifest | None]]:
-    """Run folders below the data folder with their manifests; None: not finished."""
+    """Run folders below the data folder with their manifests; None: not finished, or damaged."""
     for place, folders, names in os.walk(data):
         folder = Path(place)
         folders[:] = sorted(f for f in folders if folder / f != state)
-        if MANIFEST in names or WORK in folders:
+        # Exports and answers to appeals have a manifest of their own kind, and no groups.
+        if WORK in folders or (MANIFEST in names and "grouped" in folders):
             folders.clear()
-            yield folder, read_manifest(folder)
+            try:
+                yield folder, read_manifest(folder)
+            except RunError:
+                yield folder, None
 
 
 def _inputs(data: Path, state: Path, unfinished: Collection[str]) -> Iterator[Path]:

@@ -32,7 +32,7 @@ def backup(
     made = back_up(data, state or data / ".grouper", to, inputs=inputs, previous=previous)
     typer.echo(f"{made.runs:,} runs, {made.files:,} files, {made.linked:,} of them linked: {to}")
     for place in made.left_out:
-        typer.echo(f"note: {place} is a run that is not finished; it is left out", err=True)
+        typer.echo(f"note: {place} is no finished run; it is left out", err=True)
 
 
 def restored(

@@ -28,6 +28,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data / "region", scheme, load_policy("guigang-points"), data / "runs" / "a", LocalRunner()
     )
     (data / "runs" / "b" / ".work").mkdir(parents=True)
+    (data / "export").mkdir()
+    (data / "export" / "manifest.json").write_text('{"counts": {}}')
+    (data / "runs" / "c" / "grouped").mkdir(parents=True)
+    (data / "runs" / "c" / "manifest.json").write_text("{")
     return data
 
 
@@ -53,7 +57,7 @@ def test_back_and_forth_while_the_server_works(data: Path, tmp_path: Path) -> No
     kept = back_up(data, state, tmp_path / "backup")
     register.begin(run.run_id)
     register.close()
-    assert (kept.runs, kept.left_out) == (1, ("runs/b",))
+    assert (kept.runs, kept.left_out) == (1, ("runs/b", "runs/c"))
     fresh = tmp_path / "fresh"
     assert restore(tmp_path / "backup", fresh, fresh / ".grouper") == kept.files
     assert contents(fresh / "runs" / "a") == contents(data / "runs" / "a")
@@ -72,7 +76,7 @@ def test_inputs_and_links(data: Path, tmp_path: Path) -> None:
     assert (first.linked, second.linked) == (0, first.files - 1)
     fresh, other = tmp_path / "fresh", tmp_path / "other"
     restore(tmp_path / "two", fresh, other)
-    expected = {name: b for name, b in contents(data).items() if not name.startswith("runs/b")}
+    expected = {n: b for n, b in contents(data).items() if not n.startswith(("runs/b", "runs/c"))}
     assert contents(fresh) == expected
     assert contents(other) == {}
 
