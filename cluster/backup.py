@@ -210,13 +210,20 @@ def _run_folders(data: Path, state: Path) -> Iterator[tuple[Path, Manifest | Non
     for place, folders, names in os.walk(data):
         folder = Path(place)
         folders[:] = sorted(f for f in folders if folder / f != state)
-        # Exports and answers to appeals have a manifest of their own kind, and no groups.
-        if WORK in folders or (MANIFEST in names and "grouped" in folders):
+        if WORK in folders or (MANIFEST in names and not _of_another_kind(folder / MANIFEST)):
             folders.clear()
             try:
                 yield folder, read_manifest(folder)
             except RunError:
                 yield folder, None
+
+
+def _of_another_kind(manifest: Path) -> bool:
+    """Whether a manifest is whole and not that of a run: of an export, or of answers."""
+    try:
+        return "stages" not in json.loads(manifest.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
 
 
 def _inputs(data: Path, state: Path, unfinished: Collection[str]) -> Iterator[Path]:
