@@ -32,6 +32,14 @@ def _points(values: Sequence[int | None]) -> pa.Array:
     return exact_column(values, POINTS)
 
 
+def _texts(
+    names: tuple[str, ...], rows: Sequence[tuple[tuple[str, ...], object]]
+) -> dict[str, pa.Array]:
+    """The columns of the keys of rows."""
+    columns = zip(*(key for key, _ in rows), strict=True) if rows else [()] * len(names)
+    return {name: pa.array(texts, pa.string()) for name, texts in zip(names, columns, strict=True)}
+
+
 def statistics_table(drgs: Sequence[str], population: Population) -> pa.Table:
     """``statistics``: drg, level (0 = region), cases, cost_sum, mean_cost, cv."""
     rows = [
@@ -108,9 +116,7 @@ def hospital_months_table(statements: Mapping[AccountKey, HospitalMonth]) -> pa.
     made = [row for _, row in rows]
     return pa.table(
         {
-            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
-            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
-            "month": pa.array([key[2] for key, _ in rows], pa.string()),
+            **_texts(("hospital_id", "pool", "month"), rows),
             "cases": pa.array([row.cases for row in made], pa.int64()),
             "points": _points([row.points for row in made]),
             "extra_points": _points([row.extra_points for row in made]),
@@ -131,8 +137,7 @@ def clearing_table(cleared: Mapping[tuple[str, str], Clearing]) -> pa.Table:
     made = [row for _, row in rows]
     return pa.table(
         {
-            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
-            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
+            **_texts(("hospital_id", "pool"), rows),
             "cases": pa.array([row.cases for row in made], pa.int64()),
             "points": _points([row.points for row in made]),
             "deducted_points": _points([row.deducted_points for row in made]),
@@ -185,8 +190,7 @@ def incentive_table(shared: Mapping[tuple[str, str], Incentive]) -> pa.Table:
     rows = sorted(shared.items())
     return pa.table(
         {
-            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
-            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
+            **_texts(("hospital_id", "pool"), rows),
             "points": _points([row.points for _, row in rows]),
             "coefficient": _points([row.coefficient for _, row in rows]),
             "amount": _money([row.amount for _, row in rows]),
@@ -199,9 +203,7 @@ def per_diem_table(statements: Mapping[AccountKey, PerDiemMonth]) -> pa.Table:
     rows = sorted(statements.items())
     return pa.table(
         {
-            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
-            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
-            "month": pa.array([key[2] for key, _ in rows], pa.string()),
+            **_texts(("hospital_id", "pool", "month"), rows),
             "cases": pa.array([row.cases for _, row in rows], pa.int64()),
             "points": _points([row.points for _, row in rows]),
             "point_value": _points([row.point_value for _, row in rows]),
@@ -218,8 +220,7 @@ def quota_table(quotas: Mapping[tuple[str, str], QuotaYear]) -> pa.Table:
     names = ("entitled", "spent", "saved", "overspent", "carried_in", "used", "covered")
     return pa.table(
         {
-            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
-            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
+            **_texts(("hospital_id", "pool"), rows),
             **{
                 name: _money([getattr(row, name) for _, row in rows])
                 for name in (*names, "carried_out")
@@ -233,9 +234,7 @@ def late_table(late: Mapping[AccountKey, Late]) -> pa.Table:
     rows = sorted(late.items())
     return pa.table(
         {
-            "hospital_id": pa.array([key[0] for key, _ in rows], pa.string()),
-            "pool": pa.array([key[1] for key, _ in rows], pa.string()),
-            "month": pa.array([key[2] for key, _ in rows], pa.string()),
+            **_texts(("hospital_id", "pool", "month"), rows),
             "cases": pa.array([row.cases for _, row in rows], pa.int64()),
             "points": _points([row.points for _, row in rows]),
             "cash": _money([row.cash for _, row in rows]),
