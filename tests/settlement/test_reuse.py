@@ -41,6 +41,8 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, cases = random_region(tmp_path_factory.mktemp("reuse") / "region", 5, 300)
     shutil.rmtree(folder / "cases")
     cases[7]["fund_paid"], cases[7]["patient_cash"] = Decimal(1), Decimal(1)
+    for case in cases[::9]:
+        case["dx"] = [*case["dx"], "X99.9"]  # unknown to the scheme
     write_cases(folder / "cases", [*cases, cases[3]], parts=3, rows=40)
     return folder
 
@@ -141,6 +143,22 @@ def test_new_files_are_grouped_and_the_others_taken(
     last = Path("grouped") / "part-00003.parquet"
     taken = (tmp_path / "reused" / last).samefile(earlier / "grouped" / "part-00002.parquet")
     assert taken == (name != "repeated")
+
+
+def test_new_files_beside_a_part_that_is_grouped_anew(
+    region: Path, scheme: Scheme, tmp_path: Path
+) -> None:
+    strict = policy_of(OTHERS["rejecting"], tmp_path)
+    rerun(region, scheme, strict, tmp_path / "strict", LocalRunner())
+    grown = tmp_path / "region"
+    shutil.copytree(region, grown)
+    further = NEW["further"](pq.read_table(grown / "cases").to_pylist())
+    write_cases(tmp_path / "new", further, rows=40)
+    (tmp_path / "new" / "part-00000.parquet").rename(grown / "cases" / "part-00009.parquet")
+    policy = load_policy("guigang-points")
+    rerun(grown, scheme, policy, tmp_path / "anew", LocalRunner())
+    rerun(grown, scheme, policy, tmp_path / "reused", LocalRunner(), reuse=tmp_path / "strict")
+    assert contents(tmp_path / "anew") == contents(tmp_path / "reused")
 
 
 def test_what_cannot_be_reused(region: Path, scheme: Scheme, earlier: Path, tmp_path: Path) -> None:
