@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from grouper.caseids import CONFLICTING, REPEATED, SUPERSEDED, id_hashes, list_k
 from grouper.cases import CaseSource, Part, read_part
 from grouper.execution import Runner
 from grouper.kernels.arrays import readonly
-from grouper.kernels.ids import mark, scatter
+from grouper.kernels.ids import count_buckets, find_among, mark, scatter
 
 VERSION = "version"
 """Column of the case table: the version of a list."""
@@ -33,6 +35,8 @@ UInt64Array = npt.NDArray[np.uint64]
 
 BUCKETS = 32
 _BITS = BUCKETS.bit_length() - 1
+_TASK_BYTES = 16 << 20
+"""Hashes of a million ids: so many are sorted at once, where there are buckets enough."""
 NO_DUPLICATES: UInt64Array = np.empty((0, 2), np.uint64)
 
 
@@ -50,10 +54,12 @@ class HashedIds:
         Args:
             version: the batch's own column, where lists carry versions.
         """
-        if case_id.null_count:
-            version = None if version is None else version.filter(case_id.is_valid())
-            case_id = case_id.drop_null()
         first, second = id_hashes(case_id)
+        if case_id.null_count:
+            known = case_id.is_valid()
+            version = None if version is None else version.filter(known)
+            mask = known.to_numpy(zero_copy_only=False)
+            first, second = first[mask], second[mask]
         self._first.append(first)
         self._second.append(second)
         self._versions.append(version)
@@ -69,18 +75,20 @@ class HashedIds:
 
     def save(self, work: str, number: int) -> None:
         """Leave the hashes of part `number` in `work`, ordered by bucket."""
-        first = np.concatenate([*self._first, np.empty(0, np.uint64)])
-        second = np.concatenate([*self._second, np.empty(0, np.uint64)])
-        bucket = (first >> np.uint64(64 - _BITS)).astype(np.intp)
-        counts = np.bincount(bucket, minlength=BUCKETS)
         bounds = np.zeros(BUCKETS + 1, np.int64)
-        np.cumsum(counts, out=bounds[1:])
-        ordered = np.empty((len(first), 2), np.uint64)
-        scatter(readonly(first), readonly(second), _BITS, bounds[:-1].copy(), ordered)
-        np.save(_pairs_file(work, number), ordered)
-        np.save(_bounds_file(work, number), bounds)
+        for first in self._first:
+            count_buckets(readonly(first), _BITS, bounds[1:])
+        np.cumsum(bounds, out=bounds)
+        ordered = np.empty((2, bounds[-1]), np.uint64)
+        next_free = bounds[:-1].copy()
+        for first, second in zip(self._first, self._second, strict=True):
+            scatter(readonly(first), readonly(second), _BITS, next_free, ordered[0], ordered[1])
+        with _hashes_file(work, number).open("wb") as file:
+            file.write(bounds.data)
+            file.write(ordered.data)
         if any(version is not None for version in self._versions):
             numbers = np.concatenate(list(map(_numbers, self._versions, map(len, self._first))))
+            bucket = np.concatenate(self._first) >> np.uint64(64 - _BITS)
             # In the order in which `scatter` leaves them: by bucket, each in its own order.
             np.save(_versions_file(work, number), numbers[np.argsort(bucket, kind="stable")])
 
@@ -94,12 +102,9 @@ def _numbers(version: pa.Array | None, rows: int) -> npt.NDArray[np.int64]:
     return numbers
 
 
-def _pairs_file(work: str, number: int) -> Path:
-    return Path(work) / f"ids-{number:05d}.npy"
-
-
-def _bounds_file(work: str, number: int) -> Path:
-    return Path(work) / f"ids-{number:05d}.bounds.npy"
+def _hashes_file(work: str, number: int) -> Path:
+    """Where each bucket begins (int64[BUCKETS + 1]), all first hashes, all second ones."""
+    return Path(work) / f"ids-{number:05d}.hashes"
 
 
 def _versions_file(work: str, number: int) -> Path:
@@ -113,26 +118,56 @@ class _Saved:
     versioned: bool
 
 
-def _bucket_duplicates(shared: _Saved, bucket: int) -> UInt64Array:
-    """What stands more than once in a bucket, once each, sorted."""
-    pieces: list[UInt64Array] = []
-    numbers: list[npt.NDArray[np.int64]] = []
-    for number in shared.parts:
-        bounds = np.load(_bounds_file(shared.work, number))
-        pairs = np.load(_pairs_file(shared.work, number), mmap_mode="r")
-        mine = slice(bounds[bucket], bounds[bucket + 1])
-        pieces.append(np.asarray(pairs[mine]))
-        if shared.versioned:
-            numbers.append(_versions(shared.work, number, len(pairs))[mine])
-    pairs = np.concatenate(pieces) if pieces else NO_DUPLICATES
-    ordered = np.sort(pairs[:, 0])
+@dataclass(frozen=True)
+class _Buckets:
+    """The ids of some neighbouring buckets in the files of all parts."""
+
+    saved: _Saved
+    buckets: range
+
+    @cached_property
+    def first(self) -> list[UInt64Array]:
+        """The first hashes of each part."""
+        bounds = map(self._bounds, self.saved.parts)
+        return [self._read(p, b[0], b[1]) for p, b in zip(self.saved.parts, bounds, strict=True)]
+
+    def rows(self, wanted: UInt64Array) -> tuple[UInt64Array, npt.NDArray[np.int64]]:
+        """Hash pairs and versions of those whose first hash is wanted (sorted)."""
+        pairs, versions = [NO_DUPLICATES], [np.empty(0, np.int64)]
+        for part, first in zip(self.saved.parts, self.first, strict=True):
+            places = np.empty(len(first), np.int64)
+            places = places[: find_among(readonly(first), readonly(wanted), places)]
+            if not len(places):
+                continue
+            start, end, rows = self._bounds(part)
+            second = self._read(part, rows + start, rows + end)
+            pairs.append(np.stack([first[places], second[places]], axis=1))
+            if self.saved.versioned:
+                versions.append(_versions(self.saved.work, part, rows)[start:end][places])
+        return np.concatenate(pairs), np.concatenate(versions)
+
+    def _bounds(self, part: int) -> tuple[int, int, int]:
+        """Where the buckets begin and end in a part, and how many rows the part has."""
+        bounds = np.fromfile(_hashes_file(self.saved.work, part), np.int64, BUCKETS + 1)
+        return int(bounds[self.buckets.start]), int(bounds[self.buckets.stop]), int(bounds[-1])
+
+    def _read(self, part: int, start: int, end: int) -> UInt64Array:
+        path = _hashes_file(self.saved.work, part)
+        return np.fromfile(path, np.uint64, end - start, offset=8 * (BUCKETS + 1 + start))
+
+
+def _bucket_duplicates(shared: _Saved, buckets: range) -> UInt64Array:
+    """What stands more than once in some buckets, once each, sorted."""
+    ids = _Buckets(shared, buckets)
+    ordered = np.concatenate([NO_DUPLICATES[:, 0], *ids.first])
+    ordered.sort()
     suspects = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(suspects):
         return np.empty((0, 3), np.uint64) if shared.versioned else NO_DUPLICATES
-    several = np.isin(pairs[:, 0], suspects)
+    pairs, version = ids.rows(suspects)
     if shared.versioned:
-        return _fates(pairs[several], np.concatenate(numbers)[several])
-    found, times = np.unique(pairs[several], axis=0, return_counts=True)
+        return _fates(pairs, version)
+    found, times = np.unique(pairs, axis=0, return_counts=True)
     return found[times > 1]
 
 
@@ -173,10 +208,14 @@ def duplicates_among(numbers: Sequence[int], runner: Runner, work: Path) -> UInt
     try:
         # Buckets are the top bits of the hash, so the results one after the other are sorted.
         saved = _Saved(str(work), tuple(numbers), versioned)
-        return np.concatenate(list(runner.map(_bucket_duplicates, saved, range(BUCKETS))))
+        size = sum(_hashes_file(str(work), number).stat().st_size for number in numbers)
+        tasks = min(max(size // _TASK_BYTES, 1), BUCKETS)
+        cuts = [BUCKETS * task // tasks for task in range(tasks + 1)]
+        some = [range(start, stop) for start, stop in pairwise(cuts)]
+        return np.concatenate(list(runner.map(_bucket_duplicates, saved, some)))
     finally:
         for number in numbers:
-            for file in (_pairs_file, _bounds_file, _versions_file):
+            for file in (_hashes_file, _versions_file):
                 file(str(work), number).unlink(missing_ok=True)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-_WITHOUT_KERNELS = frozenset(("__init__", "arrays", "jit", "layout"))
+_WITHOUT_KERNELS = frozenset(("__init__", "arrays", "jit", "layout", "words"))
 
 
 def load_all() -> list[str]:

@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from grouper.kernels.jit import inlined, kernel, ro, rw
 from grouper.kernels.layout import BLANK, UNKNOWN
+from grouper.kernels.words import load_word
 
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
@@ -52,25 +51,12 @@ _TAIL_START = np.uint64(0xCBF29CE484222325)
 _TAIL_PRIME = np.uint64(0x100000001B3)
 
 
-@intrinsic
-def _load(typing, text, at):  # type: ignore[no-untyped-def]  # numba's own protocol
-    """Eight bytes of the text from `at` as a little-endian word, wherever they begin."""
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        array = context.make_array(signature.args[0])(context, builder, value=arguments[0])
-        word = ir.IntType(64)
-        place = builder.gep(array.data, [arguments[1]])
-        return builder.load(builder.bitcast(place, word.as_pointer()), align=1, typ=word)
-
-    return types.uint64(text, types.int64), generate
-
-
 @inlined
 def _word(text, start, length):  # type: ignore[no-untyped-def]
     """The first eight of `length` bytes as a word; none for a length below one."""
     kept = max(min(length, 8), 0)
     if start + 8 <= len(text):
-        return _load(text, start) & _KEEP[kept]
+        return load_word(text, start) & _KEEP[kept]
     word = np.uint64(0)
     for i in range(kept):
         word |= np.uint64(text[start + i]) << np.uint64(8 * i)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from numba import types
 
 from grouper.kernels.jit import inlined, kernel, ro, rw
+from grouper.kernels.words import load_reversed
 
 UInt64Array = npt.NDArray[np.uint64]
 
@@ -18,6 +19,7 @@ _MULTIPLY_1 = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLY_2 = np.uint64(0xD6E8FEB86659FD93)
 _START_1 = np.uint64(0x243F6A8885A308D3)
 _START_2 = np.uint64(0x13198A2E03707344)
+_KEEP = np.array([(1 << (8 * n)) - 1 for n in range(8)], np.uint64)
 
 
 @inlined
@@ -46,21 +48,53 @@ def hash_strings(
         one = _START_1 ^ np.uint64(end - at)
         two = _START_2 ^ np.uint64(end - at)
         while at < end:
-            word = np.uint64(0)
-            stop = min(at + 8, end)
-            for byte in range(at, stop):
-                word = (word << np.uint64(8)) | np.uint64(text[byte])
+            left = min(end - at, np.int64(8))
+            if left == 8:
+                word = load_reversed(text, at)
+            elif end >= 8:
+                # The bytes before it are the upper ones of the word.
+                word = load_reversed(text, end - 8) & _KEEP[left]
+            else:
+                word = np.uint64(0)
+                for byte in range(at, end):
+                    word = (word << np.uint64(8)) | np.uint64(text[byte])
             one = _mixed(one ^ word)
             two = (two ^ _mixed(word + _MULTIPLY_2)) * _MULTIPLY_1
             two ^= two >> np.uint64(31)
-            at = stop
+            at += left
         first[i] = one
         second[i] = _mixed(two)
 
 
+@inlined
+def _near(wanted):  # type: ignore[no-untyped-def]
+    """Which top bits the wanted hashes have: most others have none of these, and need no search."""
+    bits = 10
+    while bits < 22 and (len(wanted) << 6) > (1 << bits):
+        bits += 1
+    shift = np.uint64(64 - bits)
+    near = np.zeros(1 << bits, np.uint8)
+    for k in range(len(wanted)):
+        near[np.int64(wanted[k] >> shift)] = 1
+    return shift, near
+
+
+@kernel(types.void(ro(types.uint64), types.int64, rw(types.int64)))
+def count_buckets(first: UInt64Array, bits: int, counts: npt.NDArray[np.int64]) -> None:
+    """Add to `counts` (int64[2**bits]) how many hashes each bucket has: the top `bits` of each."""
+    shift = np.uint64(64) - np.uint64(bits)
+    for i in range(len(first)):
+        counts[np.int64(first[i] >> shift)] += 1
+
+
 @kernel(
     types.void(
-        ro(types.uint64), ro(types.uint64), types.int64, rw(types.int64), rw(types.uint64, 2)
+        ro(types.uint64),
+        ro(types.uint64),
+        types.int64,
+        rw(types.int64),
+        rw(types.uint64),
+        rw(types.uint64),
     )
 )
 def scatter(
@@ -68,20 +102,43 @@ def scatter(
     second: UInt64Array,
     bits: int,
     next_free: npt.NDArray[np.int64],
-    out: UInt64Array,
+    first_out: UInt64Array,
+    second_out: UInt64Array,
 ) -> None:
     """Order hash pairs by bucket: the top `bits` (at least one) of `first`.
 
     Args:
-        next_free: int64[2**bits], where each bucket begins in `out`; counted on.
-        out: uint64[n, 2].
+        next_free: int64[2**bits], where each bucket begins in the outputs; counted on.
     """
     shift = np.uint64(64) - np.uint64(bits)
     for i in range(len(first)):
         bucket = np.int64(first[i] >> shift)
-        out[next_free[bucket], 0] = first[i]
-        out[next_free[bucket], 1] = second[i]
-        next_free[bucket] += 1
+        place = next_free[bucket]
+        first_out[place] = first[i]
+        second_out[place] = second[i]
+        next_free[bucket] = place + 1
+
+
+@kernel(types.int64(ro(types.uint64), ro(types.uint64), rw(types.int64)))
+def find_among(values: UInt64Array, wanted: UInt64Array, places: npt.NDArray[np.int64]) -> int:
+    """Places of the values that stand in `wanted` (sorted), in order.
+
+    Args:
+        places: int64[values], filled from its start.
+
+    Returns:
+        How many there are.
+    """
+    shift, near = _near(wanted)
+    found = 0
+    for i in range(len(values)):
+        if not near[np.int64(values[i] >> shift)]:
+            continue
+        k = np.searchsorted(wanted, values[i])
+        if k < len(wanted) and wanted[k] == values[i]:
+            places[found] = i
+            found += 1
+    return found
 
 
 @kernel(
@@ -95,14 +152,7 @@ def mark(
     value: int,
 ) -> None:
     """Set `marks[i] = value` where the pair stands in `wanted` (uint64[k, 2], sorted by pair)."""
-    bits = 10
-    while bits < 22 and (wanted.shape[0] << 3) > (1 << bits):
-        bits += 1
-    # Most pairs share their top bits with none that is wanted: one byte saves the search.
-    shift = np.uint64(64 - bits)
-    near = np.zeros(1 << bits, np.uint8)
-    for k in range(wanted.shape[0]):
-        near[np.int64(wanted[k, 0] >> shift)] = 1
+    shift, near = _near(wanted[:, 0])
     for i in range(len(first)):
         if not near[np.int64(first[i] >> shift)]:
             continue

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from grouper.caseids import id_hashes
 from grouper.codelists import build_index, kinds_of, read_codes
 from grouper.kernels.arrays import readonly
-from grouper.kernels.ids import mark, scatter
+from grouper.kernels.ids import count_buckets, find_among, mark, scatter
 from grouper.kernels.layout import BLANK, UNKNOWN
 from grouper.scheme.compile import CodeTable
 
@@ -68,16 +68,43 @@ def test_kind_of_a_code(
 def test_hashes_are_ordered_by_bucket(ids: list[str], bits: int) -> None:
     first, second = id_hashes(pa.array(ids, pa.string()))
     buckets = [int(h) >> (64 - bits) for h in first]
-    starts = np.cumsum([0, *np.bincount(buckets, minlength=1 << bits)])[:-1].astype(np.int64)
-    out = np.empty((len(ids), 2), np.uint64)
-    scatter(readonly(first), readonly(second), bits, starts, out)
+    counts = np.zeros(1 << bits, np.int64)
+    count_buckets(readonly(first), bits, counts)
+    assert counts.tolist() == [buckets.count(bucket) for bucket in range(1 << bits)]
+    out = np.empty((2, len(ids)), np.uint64)
+    starts = np.cumsum(counts) - counts
+    scatter(readonly(first), readonly(second), bits, starts, out[0], out[1])
     expected = [
         p
         for _, p in sorted(
             zip(buckets, zip(first, second, strict=True), strict=True), key=lambda x: x[0]
         )
     ]
-    assert [tuple(row) for row in out] == expected
+    assert [tuple(row) for row in out.T] == expected
+
+
+@given(
+    values=st.lists(st.integers(0, 40), max_size=30),
+    wanted=st.sets(st.integers(0, 40)),
+    spread=st.booleans(),
+)
+def test_what_is_wanted_is_found_in_order(
+    values: list[int], wanted: set[int], spread: bool
+) -> None:
+    shift = np.uint64(58 if spread else 0)
+    there = np.array(values, np.uint64) << shift
+    sought = np.array(sorted(wanted), np.uint64) << shift
+    places = np.empty(len(values), np.int64)
+    found = find_among(readonly(there), readonly(sought), places)
+    expected = np.flatnonzero(np.isin(there, sought))
+    assert places[:found].tolist() == expected.tolist()
+
+
+@given(ids=st.lists(st.text(max_size=30), min_size=1, max_size=20), cut=st.integers(0, 3))
+def test_an_id_has_the_same_hash_wherever_it_stands(ids: list[str], cut: int) -> None:
+    whole = id_hashes(pa.array(ids, pa.string()).slice(cut))
+    alone = [id_hashes(pa.array([text], pa.large_string())) for text in ids[cut:]]
+    assert [h.tolist() for h in whole] == [[int(a[k][0]) for a in alone] for k in (0, 1)]
 
 
 @given(ids=st.lists(st.text(max_size=3), max_size=30), wanted=st.sets(st.text(max_size=3)))
