@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from grouper.counted import counted
+
 DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data folder.")]
 StateOption = Annotated[
     Path | None,
@@ -30,7 +32,10 @@ def backup(
     from cluster.backup import back_up
 
     made = back_up(data, state or data / ".grouper", to, inputs=inputs, previous=previous)
-    typer.echo(f"{made.runs:,} runs, {made.files:,} files, {made.linked:,} of them linked: {to}")
+    typer.echo(
+        f"{counted(made.runs, 'run')}, {counted(made.files, 'file')}, "
+        f"{made.linked:,} of them linked: {to}"
+    )
     for place in made.left_out:
         typer.echo(f"note: {place} is no finished run; it is left out", err=True)
 
@@ -44,4 +49,4 @@ def restored(
     from cluster.backup import restore
 
     count = restore(source, data, state or data / ".grouper")
-    typer.echo(f"{count:,} files restored to {data}")
+    typer.echo(f"{counted(count, 'file')} restored to {data}")

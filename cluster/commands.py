@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from cluster.remote import Ca, Certificate, Key, Server, connected
+from grouper.counted import counted
 from grouper.errors import MissingExtraError, RunError
 
 DEMO_CASES, DEMO_HOSPITALS, DEMO_SEED = 100_000, 10, 1
@@ -204,7 +205,7 @@ def _make_region(region: Path, cases: int, hospitals: int) -> None:
             scheme, cases=cases, hospitals=hospitals, seed=DEMO_SEED, out=made, progress=advance
         )
     made.replace(region)
-    typer.echo(f"made up {cases:,} cases of {hospitals} hospitals: {region}")
+    typer.echo(f"made up {counted(cases, 'case')} of {counted(hospitals, 'hospital')}: {region}")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from grouper.counted import counted
 from grouper.errors import GrouperError
 
 _PACKAGES = ("pyarrow", "numba", "numpy", "pydantic", "ray", "grpcio")
@@ -132,7 +133,7 @@ def _settings(file: Path) -> str:
     from grouper.scheme import load_scheme
 
     config = load_config(file, os.environ, {})
-    told = [f"{len(config.callers())} principals"]
+    told = [counted(len(config.callers()), "principal")]
     told += [f"scheme {load_scheme(name).id}" for name in config.schemes]
     if config.tls is not None:
         server_credentials(config.tls)
@@ -151,12 +152,12 @@ def _certificate(file: Path) -> str:
     days = (ends - time.time()) / 86_400
     if days < _CERTIFICATE_DAYS:
         raise _FaultError(
-            f"the certificate {file} runs out in {days:.0f} days"
+            f"the certificate {file} runs out in {counted(round(days), 'day')}"
             if days > 0
             else f"{file} ran out",
             "renew it, then start the server again",
         )
-    return f"certificate good for {days:.0f} days"
+    return f"certificate good for {counted(round(days), 'day')}"
 
 
 def _ray() -> str:

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from cluster.client import Client
 from cluster.drg.v1 import run_service_pb2
+from grouper.counted import counted
 from grouper.errors import RunError
 
 _WIDTH = 180
@@ -137,7 +138,7 @@ def statements(clearing: pa.Table, names: Mapping[str, str]) -> Table:
         row["name"] = names.get(row["hospital_id"], "")
         table.add_row(*(_text(name, row[name]) for name, _ in columns))
     if clearing.num_rows > _SHOWN:
-        table.caption = f"and {clearing.num_rows - _SHOWN} more rows in clearing.parquet"
+        table.caption = f"and {counted(clearing.num_rows - _SHOWN, 'more row')} in clearing.parquet"
     return table
 
 

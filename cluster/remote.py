@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grouper.counted import counted
 from grouper.errors import MissingExtraError, OutputError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def fetch(
     """Fetch a table of a run; a hospital gets its own rows (取回结果)."""
     with connected(server, ca, certificate, key) as client:
         rows = _write(client.table(run_id, table), out)
-    typer.echo(f"{rows:,} rows written to {out}")
+    typer.echo(f"{counted(rows, 'row')} written to {out}")
 
 
 def send(
@@ -129,7 +130,7 @@ def send(
     """Group a file of any size on a server (远程分组)."""
     with connected(server, ca, certificate, key) as client:
         rows = _write(client.group_file(cases, scheme, encoding), out)
-    typer.echo(f"{rows:,} cases written to {out}")
+    typer.echo(f"{counted(rows, 'case')} written to {out}")
 
 
 def _write(pieces: "Iterator[pa.Table]", out: Path) -> int:

@@ -74,7 +74,7 @@ def test_installs_and_groups_without_a_network(bundle: Path, tmp_path: Path) -> 
         "--cases", tmp_path / "cases.csv", "--out", out, HOME=str(tmp_path),
     )  # fmt: skip
     assert grouped.returncode == 0, grouped.stderr
-    assert "1 cases: 1 grouped" in grouped.stdout
+    assert "1 case: 1 grouped" in grouped.stdout
     (moved / "LICENSE").write_text("another one")
     altered = alone(moved / "install.sh", tmp_path / "other", PYTHON=base)
     assert altered.returncode == 1

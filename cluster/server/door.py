@@ -20,6 +20,7 @@ from cluster.server.metrics import Metrics
 from cluster.server.principals import CALLER, OPEN, Principal, Principals
 from cluster.server.status import DETAILS_KEY, rich_status, status_code, trailing_metadata
 from cluster.tracing import TRACEPARENT, Tracing
+from grouper.counted import counted
 from grouper.errors import GrouperError
 
 _OWN = "/drg.v1."
@@ -183,13 +184,13 @@ class Door(grpc.aio.ServerInterceptor):
                 return
             except TimeoutError:
                 raise IdleError(
-                    f"no message came for {limits.idle_seconds:g} seconds",
+                    f"no message came for {limits.idle_seconds:g} s",
                     hint="close a stream when its last message is sent",
                 ) from None
             number += 1
             if number > limits.stream_messages:
                 raise LimitError(
-                    f"a stream has at most {limits.stream_messages:,} messages",
+                    f"a stream has at most {counted(limits.stream_messages, 'message')}",
                     hint="send the rest in another stream",
                 )
             series.received.inc()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from cluster.errors import LimitError
 from cluster.server.config import Limits
 from cluster.server.principals import LOCAL, Principal
+from grouper.counted import counted
 
 _STREAM_RETRY_SECONDS = 1.0
 _PRINCIPALS = 65_536
@@ -49,7 +50,7 @@ class Gate:
         self._buckets[principal.name] = (left - 1 if left >= 1 else left, now)
         if left < 1:
             raise LimitError(
-                f"more than {rate:g} calls a second",
+                f"more calls than {rate:g} a second",
                 hint="wait, or send cases in batches by GroupBatch",
                 retry_seconds=(1 - left) / rate,
             )
@@ -65,7 +66,7 @@ class Gate:
         # Whoever sits at the machine itself takes from the common places only.
         if principal is not LOCAL and own >= self.limits.streams_per_principal:
             raise LimitError(
-                f"{own} streams of {principal.name} are open, more are not allowed",
+                f"{principal.name} has {counted(own, 'stream')} open, more are not allowed",
                 hint="end one first",
                 retry_seconds=_STREAM_RETRY_SECONDS,
             )

@@ -16,6 +16,7 @@ from grouper.appeals.gather import Scope, gathered, list_columns, open_lists
 from grouper.appeals.layout import FORMAT, MOST_ROWS
 from grouper.appeals.rows import Cells, Rows, digest_of
 from grouper.appeals.sheet import Content, Total, write_workbook
+from grouper.counted import counted
 from grouper.errors import RunError
 from grouper.execution import Runner
 from grouper.newfolder import new_folder
@@ -212,7 +213,8 @@ def _statements(db: Any, wanted: str, *, with_late: bool) -> list[tuple[Any, ...
         if (cases, points) != (stated + late_cases, told + more):
             raise RunError(
                 f"the statement of hospital '{hospital}', pool '{pool}', {month} has "
-                f"{stated} cases with {told} points, its cases are {cases} with {points}",
+                f"{counted(stated, 'case')} with {told} points, "
+                f"its cases are {cases} with {points}",
                 hint="settle the region again into a new folder",
             )
         sums = (int(points * SCALE), int(value * FEN))
@@ -246,8 +248,8 @@ def _write(shared: _Shared, order: _Order) -> _Written:
     ]
     if len(cells) + order.invalid != order.cases:
         raise RunError(
-            f"hospital '{order.hospital_id}' has {order.cases:,} cases, of which {len(cells):,} "
-            f"are to be answered and {order.invalid:,} were rejected",
+            f"hospital '{order.hospital_id}' has {counted(order.cases, 'case')}, of which "
+            f"{len(cells):,} to be answered and {order.invalid:,} rejected",
             hint="settle the region again into a new folder",
         )
     content = Content(

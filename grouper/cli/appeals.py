@@ -18,6 +18,7 @@ from grouper.cli.options import (
     progress_bar,
     running,
 )
+from grouper.counted import counted
 
 if TYPE_CHECKING:
     from grouper.appeals.receive import Reading
@@ -91,8 +92,8 @@ def send(
             advance=advance,
         )
     typer.echo(
-        f"{sent.workbooks:,} workbooks with {sent.cases:,} cases; {sent.rejected:,} rejected or "
-        f"superseded lists are not on them"
+        f"{counted(sent.workbooks, 'workbook')} with {counted(sent.cases, 'case')}; "
+        f"{counted(sent.rejected, 'rejected or superseded list')} left out"
     )
     note("each workbook carries its hospital's own case ids: send it to that hospital only")
     typer.echo(f"written to {sent.folder}")
@@ -134,28 +135,29 @@ def _tell(done: Reading) -> None:
 
     whole = sum(done.counts[state] for state in STATES)
     told = ", ".join(f"{done.counts[state]:,} {state}" for state in STATES)
-    typer.echo(f"{done.workbooks:,} workbooks, {whole:,} cases: {told}")
+    typer.echo(f"{counted(done.workbooks, 'workbook')}, {counted(whole, 'case')}: {told}")
     for why, count in sorted(done.why.items()):
         note(f"{count:,} refused: {REASONS[why]}")
     for name in ("added rows", "repeated rows"):
         if done.counts[name]:
-            note(f"{done.counts[name]:,} {name} were not taken")
+            note(f"{name} not taken: {done.counts[name]:,}")
     if done.differences:
-        note(f"{done.differences:,} cells or rows are not what was sent; see differences.csv")
+        told = counted(done.differences, "cell or row", "cells or rows")
+        note(f"{told} not as sent; see differences.csv")
     if not done.same_words:
         note("written by another version of the engine: explanations were not compared")
     if done.reviews:
-        typer.echo(f"{done.reviews:,} reviews proposed in reviews.csv")
+        typer.echo(f"{counted(done.reviews, 'review')} proposed in reviews.csv")
     if done.corrections is not None:
         rows = done.corrections.changes.to_pylist()
         moved = sum(row["new_drg"] not in (None, row["old_drg"]) for row in rows)
         value = sum((row["value_change"] or Decimal() for row in rows), Decimal())
         points = sum((row["points_change"] or Decimal() for row in rows), Decimal())
         typer.echo(
-            f"{len(rows):,} cases corrected, {moved:,} change their group: "
+            f"{counted(len(rows), 'case')} corrected, {moved:,} of them in another group: "
             f"{points:+,.4f} points, {value:+,.2f} yuan at the run's prices"
         )
         unpriced = sum(row["value_change"] is None for row in rows)
         if unpriced:
-            note(f"{unpriced:,} of them are not priced; changes.csv says why")
+            note(f"{unpriced:,} of them not priced; changes.csv says why")
     typer.echo(f"written to {done.folder}")

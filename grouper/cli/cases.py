@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grouper.cli.options import EncodingOption, JsonOption, check_encoding, note, progress_bar
+from grouper.counted import counted
 
 if TYPE_CHECKING:
     from grouper.intake.importing import Imported, Progress, Understood
@@ -192,7 +193,9 @@ def _tell_counts(found: Imported) -> None:
     from grouper.intake.reasons import REASONS
 
     console = Console()
-    console.print(f"{found.cases:,} cases of {found.counts['setlinfo'].read:,} settlements")
+    console.print(
+        f"{counted(found.cases, 'case')} of {counted(found.counts['setlinfo'].read, 'settlement')}"
+    )
     table = Table("table", box=None)
     for name in ("rows", "used", "left out", "of rejected cases", "rejected"):
         table.add_column(name, justify="right")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from grouper.cli.options import EncodingOption, check_encoding, note
+from grouper.counted import counted
 
 key_app = typer.Typer(
     help="The region's key (密钥): pseudonyms of the same key agree.", no_args_is_help=True
@@ -86,9 +87,9 @@ def export(
         note("this export holds the real ids of persons and cases")
     known = done.manifest["pseudonyms"]
     told = f" under pseudonyms of key {known['key']}" if known else ""
-    typer.echo(f"{len(done.manifest['files']):,} files with {rows:,} rows{told}")
+    typer.echo(f"{counted(len(done.manifest['files']), 'file')} with {counted(rows, 'row')}{told}")
     for name, table in sorted(done.manifest.get("suppressed", {}).items()):
-        typer.echo(f"{name}: {table['suppressed']:,} of {table['rows']:,} rows untold")
+        typer.echo(f"{name}: {table['suppressed']:,} of {counted(table['rows'], 'row')} untold")
         if table.get("whole"):
             note(f"{name}: nothing could be told of {', '.join(table['whole'])}")
     if left := done.manifest.get("left_out"):

@@ -19,6 +19,7 @@ from grouper.cli.options import (
     progress_bar,
     running,
 )
+from grouper.counted import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -71,15 +72,15 @@ def group(
             counts = group_files(source, loaded, target, runner, advance, codes=codes)
     total = sum(counts[s] for s in ("grouped", "ambiguous", "ungrouped", "invalid"))
     typer.echo(
-        f"{total:,} cases: {counts['grouped']:,} grouped, {counts['ambiguous']:,} ambiguous,"
-        f" {counts['ungrouped']:,} ungrouped, {counts['invalid']:,} invalid"
+        f"{counted(total, 'case')}: {counts['grouped']:,} grouped, {counts['ambiguous']:,}"
+        f" ambiguous, {counts['ungrouped']:,} ungrouped, {counts['invalid']:,} invalid"
     )
     for line in odd_code_lines(counts, loaded.id, mapped=bool(loaded.edition)):
         typer.echo(line)
     if codes is not None:
         typer.echo(f"codes by hospital: {codes}")
     if counts.get("undated"):
-        note(f"{counts['undated']:,} cases were discharged on days without a valid pack")
+        note(f"{counted(counts['undated'], 'case')} discharged on days without a valid pack")
     typer.echo(f"written to {out}")
 
 

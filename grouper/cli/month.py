@@ -19,6 +19,7 @@ from grouper.cli.options import (
     note,
     running,
 )
+from grouper.counted import counted
 
 if TYPE_CHECKING:
     from grouper.run.overdue import Overdue
@@ -71,13 +72,13 @@ def add(
     with running(workers, ray) as runner:
         done = add_month(region, files, month, loaded, runner, encoding=check_encoding(encoding))
     told = ", ".join(f"{count:,} {status}" for status, count in sorted(done.statuses.items()))
-    typer.echo(f"{month}: {done.added:,} lists added: {told}")
+    typer.echo(f"{month}: {counted(done.added, 'list')} added: {told}")
     for reason, count in sorted(done.reasons().items()):
-        note(f"{count:,} lists rejected: {reason}")
+        note(f"{counted(count, 'list')} rejected: {reason}")
     moved = [row for row in done.changes if row[-1] != "none"]
     if done.changes:
-        typer.echo(f"{len(done.changes):,} follow an earlier version, {len(moved):,} differ in "
-                   "group or cost:")  # fmt: skip
+        typer.echo(f"{counted(len(done.changes), 'list')} after an earlier version, {len(moved):,} "
+                   "of them with another group or cost:")  # fmt: skip
     for case_id, hospital, one, other, _, _, drg, new, cost, then, change in moved[:_SHOWN]:
         typer.echo(
             f"  {hospital} {case_id} version {one} to {other}: {drg or '-'} to {new or '-'}, "
@@ -201,22 +202,24 @@ def _late_lines(found: Overdue) -> list[str]:
     def state(step: str) -> str:
         return "late" if found.passed(step) else f"due {found.due[step]}"
 
-    lines = [f"{found.month} as of {found.as_of}: {found.cases:,} lists"]
+    lines = [f"{found.month} as of {found.as_of}: {counted(found.cases, 'list')}"]
     if found.missing:
         lines.append(
-            f"{state('upload')}: {len(found.missing)} hospitals without lists: "
+            f"{state('upload')}: {counted(len(found.missing), 'hospital')} without lists: "
             + ", ".join(found.missing)
         )
     lines.extend(
-        f"late: {row.hospital_id} uploaded {row.lists:,} lists after {found.due['upload']}, "
-        f"the last on {row.latest} ({', '.join(row.examples)})"
+        f"late: {row.hospital_id} uploaded {counted(row.lists, 'list')} after "
+        f"{found.due['upload']}, the last on {row.latest} ({', '.join(row.examples)})"
         for row in found.uploads
     )
     if found.undated:
-        lines.append(f"{found.undated:,} lists have no upload_date")
+        lines.append(f"{counted(found.undated, 'list')} without upload_date")
     if found.reviews:
         shown = ", ".join(found.reviews[:_SHOWN]) + (" …" if len(found.reviews) > _SHOWN else "")
-        lines.append(f"{state('final')}: {len(found.reviews):,} reviews without decision: {shown}")
+        lines.append(
+            f"{state('final')}: {counted(len(found.reviews), 'review')} without decision: {shown}"
+        )
     if len(lines) == 1:
         lines.append("nothing is late")
     return lines

@@ -17,6 +17,7 @@ from grouper.cli.options import (
     progress_bar,
     running,
 )
+from grouper.counted import counted
 
 if TYPE_CHECKING:
     from grouper.indicators.measure import Measured
@@ -91,7 +92,10 @@ def _tell(found: Checked) -> None:
     console = Console()
     scores = found.scores.to_pylist()
     cases, passed = (sum(row[name] for row in scores) for name in ("cases", "passed"))
-    console.print(f"{cases:,} cases of {len(scores):,} hospitals; {_rate(passed, cases)} pass")
+    console.print(
+        f"{counted(cases, 'case')} of {counted(len(scores), 'hospital')}; "
+        f"{_rate(passed, cases)} pass"
+    )
     rules = Table("rule", "", "cases", "rate", "what is wrong", box=None)
     for row in sorted(found.rules.to_pylist(), key=lambda row: -(row["broken"] or 0)):
         if row["broken"]:
@@ -111,7 +115,7 @@ def _tell(found: Checked) -> None:
         )
     console.print(ranks)
     if len(scores) > _SHOWN:
-        console.print(f"{len(scores) - _SHOWN:,} more hospitals in scores.parquet")
+        console.print(f"{counted(len(scores) - _SHOWN, 'more hospital')} in scores.parquet")
     for rule, columns in found.absent.items():
         console.print(f"not evaluated: {rule} (no column {', '.join(columns)})")
     console.print(f"written to {found.folder}")
@@ -201,7 +205,9 @@ def supervise(
     folder = run / "supervision" if out is None else out
     rows = write_supervision(folder, found)
     _tell_signals(found)
-    typer.echo(f"{rows['rates']:,} rates and {rows['cases']:,} cases written to {folder}")
+    typer.echo(
+        f"{counted(rows['rates'], 'rate')} and {counted(rows['cases'], 'case')} written to {folder}"
+    )
 
 
 def _tell_signals(found: Supervised) -> None:
@@ -249,4 +255,4 @@ def sample(
     drawn = draw_sample(Stays(load_run(run)), wanted, seed)
     path = run / f"sample-{seed}.csv" if out is None else out
     write_sample(path, drawn.rows)
-    typer.echo(f"{drawn.rows.num_rows:,} of {drawn.stays:,} stays written to {path}")
+    typer.echo(f"{drawn.rows.num_rows:,} of {counted(drawn.stays, 'stay')} written to {path}")

@@ -16,6 +16,7 @@ from grouper.cli.options import (
     progress_bar,
     running,
 )
+from grouper.counted import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,7 +53,7 @@ def report(
         place = f"{run.rstrip('/')}/{written.folder.name}"
         if is_address(run):
             put(written.folder, place)
-    typer.echo(f"{written.pages:,} pages and {written.workbooks:,} workbooks")
+    typer.echo(f"{counted(written.pages, 'page')} and {counted(written.workbooks, 'workbook')}")
     typer.echo(f"open {place}/index.html")
 
 
@@ -132,12 +133,12 @@ def sql(
     with copied(run) as folder:
         found = answer(load_run(folder, verify=verify), query)
         if out is not None:
-            typer.echo(f"{found.write(out):,} rows written to {out}")
+            typer.echo(f"{counted(found.write(out), 'row')} written to {out}")
             return
         shown = found.head(rows + 1)
     _print(_rows(found.columns, shown[:rows]))
     if len(shown) > rows:
-        typer.echo(f"first {rows:,} rows; --rows shows more, --out keeps all")
+        typer.echo(f"first {counted(rows, 'row')}; --rows shows more, --out keeps all")
 
 
 def _rows(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:

@@ -11,6 +11,7 @@ import typer
 from grouper.cli import scheme_try
 from grouper.cli.options import JsonOption, PackArgument
 from grouper.cli.scheme_import import import_app, template
+from grouper.counted import counted
 from grouper.errors import GrouperError
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def check(
     else:
         for line in _told(findings, every):
             typer.echo(line)
-        outcome = f"{len(findings):,} warnings" if findings else "no warning"
-        typer.echo(f"{read.id}: {len(compiled.drgs)} DRGs, no error, {outcome}")
+        outcome = counted(len(findings), "warning") if findings else "no warning"
+        typer.echo(f"{read.id}: {counted(len(compiled.drgs), 'DRG')}, no error, {outcome}")
     if strict and findings:
         raise typer.Exit(1)
 
@@ -116,7 +117,7 @@ def list_packs(
     if registry is None:
         for name in builtin_names():
             found = load_scheme(name)
-            typer.echo(f"{name}  {len(found.drgs)} DRGs  {found.title}")
+            typer.echo(f"{name}  {counted(len(found.drgs), 'DRG')}  {found.title}")
         return
     entries = read_registry(registry)
     if not entries:
@@ -145,4 +146,7 @@ def build(
     identity, tables = join(layers)
     write_pack(out, identity, table_rows(tables))
     drgs = {drg.code for _, _, drg in read.drg_rows()}
-    typer.echo(f"{read.id}: {len(drgs)} DRGs from {len(layers)} packs, written to {out}")
+    typer.echo(
+        f"{read.id}: {counted(len(drgs), 'DRG')} from {counted(len(layers), 'pack')}, "
+        f"written to {out}"
+    )

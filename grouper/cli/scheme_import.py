@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grouper.cli.options import EncodingOption, check_encoding
+from grouper.counted import counted
 from grouper.errors import GrouperError
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ def opendrg(
         folder = out / name if every else out
         write_variant(imported, folder)
         drgs = {drg.code for _, _, drg in read_pack(folder).drg_rows()}
-        typer.echo(f"{name}: {len(drgs)} DRGs, written to {folder}")
+        typer.echo(f"{name}: {counted(len(drgs), 'DRG')}, written to {folder}")
         lost += _tell(imported.unread, every=True)
     if lost:
         raise GrouperError(
-            f"{lost} pieces of the checkout are not in the pack",
+            f"{counted(lost, 'piece')} of the checkout left out of the pack",
             hint="they are named above; add them to the pack by hand, or as an overlay",
         )
 
@@ -79,11 +80,11 @@ def tables(
     )
     write_tables(imported, out)
     drgs = {drg.code for _, _, drg in read_pack(out).drg_rows()}
-    typer.echo(f"{imported.identity.id}: {len(drgs)} DRGs, written to {out}")
+    typer.echo(f"{imported.identity.id}: {counted(len(drgs), 'DRG')}, written to {out}")
     lost = _tell(imported.unread, every)
     if lost:
         raise GrouperError(
-            f"{lost:,} rows or cells of the tables are not in the pack",
+            f"{counted(lost, 'row or cell', 'rows or cells')} of the tables left out of the pack",
             hint="they are named above; mend them in the tables and import again",
         )
 

@@ -20,6 +20,7 @@ from grouper.cli.options import (
     odd_code_lines,
     running,
 )
+from grouper.counted import counted
 
 if TYPE_CHECKING:
     from grouper.run import Progress, RunSummary
@@ -126,7 +127,7 @@ def _told(summary: RunSummary, out: str) -> str:
     )
     done = {"made": "settled", "resumed": "settled (resumed)", "verified": "verified"}
     return (
-        f"{summary.manifest.year}: {stages['survey']['cases']:,} cases: {routes}\n"
+        f"{summary.manifest.year}: {counted(stages['survey']['cases'], 'case')}: {routes}\n"
         f"{len(summary.manifest.checks)} equations hold\n"
         f"{done[summary.state]}: {out} (run {summary.manifest.run})"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grouper.cli.options import SchemeOption, progress_bar
+from grouper.counted import counted
 
 if TYPE_CHECKING:
     from grouper.synth import RegionSummary
@@ -64,13 +65,15 @@ def synth(
 
 def _told(summary: RegionSummary) -> str:
     faulty = f"{summary.faulty:,} of them faulty"
-    lines = [f"{summary.cases:,} cases ({faulty}) of {summary.hospitals:,} hospitals"]
+    lines = [
+        f"{counted(summary.cases, 'case')} ({faulty}) of {counted(summary.hospitals, 'hospital')}"
+    ]
     if summary.history_cases:
-        lines.append(f"{summary.history_cases:,} cases of earlier years")
+        lines.append(f"{counted(summary.history_cases, 'case')} of earlier years")
     if summary.reviews:
-        lines.append(f"{summary.reviews:,} special reviews")
+        lines.append(f"{counted(summary.reviews, 'special review')}")
     for pool, fen in summary.pools.items():
         lines.append(f"pool {pool}: the fund paid {fen // 100:,} yuan")
-    lines.append(f"the cases can reach {summary.drgs_reached:,} of {summary.drgs:,} DRGs")
+    lines.append(f"the cases can reach {summary.drgs_reached:,} of {counted(summary.drgs, 'DRG')}")
     lines.append(f"written to {summary.folder}")
     return "\n".join(lines)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from grouper.counted import counted
 from grouper.errors import CaseTableError
 from grouper.intake import databases, documents
 from grouper.intake.batches import ROWS, Batch, Damaged, Source, in_order
@@ -227,7 +228,9 @@ def _read_csv(
     damaged: list[Damaged] = []
 
     def bad(row: pacsv.InvalidRow) -> str:
-        told = f"{row.actual_columns} values in {row.expected_columns} columns: {row.text[:200]}"
+        values = counted(row.actual_columns, "value")
+        columns = counted(row.expected_columns, "column")
+        told = f"{values} in {columns}: {row.text[:200]}"
         damaged.append(Damaged((row.number or 0) - 1, told))
         return "skip"
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
+from grouper.counted import counted
 from grouper.errors import RunError
 from grouper.report.load import Run
 
@@ -107,7 +108,7 @@ class Facts:
         if (cases, points or 0) != (stated, stated_points):
             verb = "has" if len(tables) == 1 else "have"
             raise RunError(
-                f"{' and '.join(tables)} {verb} {stated} cases with {stated_points} points, "
-                f"the table points {cases} cases with {points}",
+                f"{' and '.join(tables)} {verb} {counted(stated, 'case')} with "
+                f"{stated_points} points, the table points {counted(cases, 'case')} with {points}",
                 hint="settle the region again into a new folder",
             )

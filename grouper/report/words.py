@@ -36,6 +36,7 @@ _OWN: Final[Words] = {
     "filter": ("筛选…（可写 >1000、<0）", "Filter… (also >1000, <0)"),
     "csv": ("下载 CSV", "Download CSV"),
     "workbook": ("下载工作簿", "Download workbook"),
+    "row": ("行", "row"),
     "rows": ("行", "rows"),
     "of": ("共", "of"),
     "total": ("合计", "Total"),
@@ -142,7 +143,7 @@ _OWN: Final[Words] = {
     ),
     "h.year_budget": ("年度预算与月度之和", "Year budget and sum of the months"),
     "checks.hold": ("项恒等式全部成立", "equations, all hold"),
-    "checks.fail": ("项恒等式不成立", "equations do not hold"),
+    "checks.fail": ("项恒等式不成立", "of the equations not met"),
     # rejected
     "h.rejected": ("退回病例", "Rejected cases"),
     "h.by_rule": ("按规则", "By rule"),

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from grouper.counted import counted
 from grouper.errors import OutputError, RegionError, RunError
 from grouper.parts import ParquetFile
 from grouper.run.folder import read_manifest, verify
@@ -158,7 +159,7 @@ def closing_warnings(run: Path, month: str, region: Path, today: date) -> list[s
     missing = [h.hospital_id for h in load_region(region).hospitals if h.hospital_id not in there]
     if missing and there:
         shown = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
-        told.append(f"{len(missing)} hospitals have no case in {month}: {shown}")
+        told.append(f"{counted(len(missing), 'hospital')} without a case in {month}: {shown}")
     return told
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from grouper.caseids import id_hashes
+from grouper.counted import counted
 from grouper.duplicates import NO_DUPLICATES, VERSION
 from grouper.quality.evaluate import Plan
 from grouper.run import stages, values
@@ -220,7 +221,7 @@ class Driver:
         for name in AMOUNTS[1:]:
             if count := grouped.counts[f"empty {name}"]:
                 self.manifest.warnings.append(
-                    f"empty_amount: {count} cases without {name}; it counts as 0"
+                    f"empty_amount: {counted(count, 'case')} without {name}; it counts as 0"
                 )
         routes = sum(grouped.counts[f"route {route}"] for route in ROUTES)
         self._check_all(

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from grouper.counted import counted
 from grouper.run.context import Context
 from grouper.run.tally import Grouped
 from grouper.run.visits import VisitOutcome, merge_visits
@@ -67,8 +68,8 @@ class Scope:
             if without:
                 first = drugs.case_id[int(np.flatnonzero(~used)[0])]
                 self.context.manifest.warnings.append(
-                    f"apart_without_case: drugs of {without} cases that are invalid or not there, "
-                    f"the first is '{first}'"
+                    f"apart_without_case: drugs of {counted(without, 'case')} invalid or not "
+                    f"there, the first is '{first}'"
                 )
             checks.append(check_money("cost set apart", apart, grouped.cost[APART]))
         if AS_GIVEN in grouped.cost:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from grouper.caseids import SUPERSEDED, id_hashes, repeated_among
 from grouper.cases import CaseSource, Part, read_part
+from grouper.counted import counted
 from grouper.duplicates import NO_DUPLICATES, VERSION, version_of
 from grouper.grouping import group_batch
 from grouper.run.context import Context
@@ -158,9 +159,10 @@ def write_versions(
     context.manifest.stage(STAGE, counts, write_table(context.out, STAGE, table))
     if len(superseded):
         context.manifest.warnings.append(
-            f"superseded: {len(superseded)} lists are superseded by later versions of their cases; "
-            f"{counts['change group']} changes of group and {counts['change points']} of points "
-            "alone stand in versions.parquet"
+            f"superseded: {counted(len(superseded), 'list')} superseded by later versions of "
+            "their cases; "
+            f"{counted(counts['change group'], 'change')} of group and "
+            f"{counts['change points']} of points alone stand in versions.parquet"
         )
 
 

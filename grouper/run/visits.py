@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from grouper.caseids import SUPERSEDED, id_hashes, repeated_among
 from grouper.cases import CaseSource, Part, read_part
+from grouper.counted import counted
 from grouper.duplicates import NO_DUPLICATES, VERSION, version_of
 from grouper.errors import CaseTableError
 from grouper.run.context import Context
@@ -143,7 +144,7 @@ def merge_visits(
     for code in range(NO_STAY, len(OUTCOMES)):
         if counts[code]:
             context.manifest.warnings.append(
-                f"visit_{OUTCOMES[code]}: {counts[code]} visits are merged into no stay"
+                f"visit_{OUTCOMES[code]}: {counted(counts[code], 'visit')} merged into no stay"
             )
     into = sum(int(part.amounts[0].sum()) for part in merged.values())
     return VisitOutcome(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from grouper.counted import counted
 from grouper.scheme.diff_model import RuleChange, SchemeDiff, SetChange
 from grouper.scheme.diff_nodes import NodeChange
 
@@ -30,7 +31,7 @@ _KINDS = {
     "list": "in another list",
     "coded": "with another code",
     "flags": "with other flags",
-    "narrower": "of them hold for fewer cases",
+    "narrower": "of them holding for fewer cases",
     "wider": "of them for more",
     "rewritten": "written differently, but the same",
 }
@@ -116,7 +117,7 @@ def _rule(change: RuleChange) -> str:
 def _set(change: SetChange) -> str:
     used = " ".join(change.used_by[:6]) + (" …" if len(change.used_by) > 6 else "")
     name = f"{change.before} → {change.name}" if change.kind == "renamed" else change.name
-    codes = [f"{len(codes):,} {word}" for codes, word in _counted(change) if codes]
+    codes = [f"{counted(len(codes), 'code')} {word}" for codes, word in _counted(change) if codes]
     few = [f"{sign}{code}" for codes, sign in ((change.gone, "-"), (change.new, "+"))
            for code in codes[:4]]  # fmt: skip
     more = " …" if len(change.gone) > 4 or len(change.new) > 4 else ""
@@ -126,7 +127,7 @@ def _set(change: SetChange) -> str:
 
 
 def _counted(change: SetChange) -> tuple[tuple[tuple[str, ...], str], ...]:
-    return (change.new, "codes came"), (change.gone, "codes went")
+    return (change.new, "came"), (change.gone, "went")
 
 
 def _moved(kind: str, before: str, after: str) -> str:

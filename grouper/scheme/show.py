@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from grouper.counted import counted
 from grouper.errors import PackError
 from grouper.scheme import rules
 from grouper.scheme.codes import PREFIX_MARK
@@ -77,15 +78,17 @@ def _head(pack: Pack) -> Iterator[str]:
     if pack.retry_other_procedures:
         yield "an ungrouped case is tried again with each other procedure alone"
     yield (
-        f"{len(pack.mdcs)} MDCs, {len(adrgs)} ADRGs, {len(drgs)} DRGs, {weights} weights;"
-        f" {len(pack.severity['MCC']):,} MCC, {len(pack.severity['CC']):,} CC"
+        f"{counted(len(pack.mdcs), 'MDC')}, {counted(len(adrgs), 'ADRG')}, "
+        f"{counted(len(drgs), 'DRG')}, {counted(weights, 'weight')}; "
+        f"{len(pack.severity['MCC']):,} MCC, {len(pack.severity['CC']):,} CC"
     )
     yield f"digest {pack.digest}"
 
 
 def _title(mdc: Mdc) -> str:
     drgs = {drg.code for adrg in mdc.adrgs for drg in adrg.drgs}
-    return f"{mdc.name}  ({len({a.code for a in mdc.adrgs})} ADRGs, {len(drgs)} DRGs)"
+    adrgs = {adrg.code for adrg in mdc.adrgs}
+    return f"{mdc.name}  ({counted(len(adrgs), 'ADRG')}, {counted(len(drgs), 'DRG')})"
 
 
 def _weight(pack: Pack, drg: str) -> str:
@@ -118,7 +121,7 @@ def _node(pack: Pack, node: Mdc | Adrg | Drg) -> Iterator[str]:
 
 def _set(pack: Pack, name: str, most: int) -> Iterator[str]:
     codes = pack.sets[name]
-    yield f"set {name}: {len(codes)} codes"
+    yield f"set {name}: {counted(len(codes), 'code')}"
     yield from _codes(pack, codes, most)
 
 
@@ -126,9 +129,9 @@ def _family(pack: Pack, name: str, most: int) -> Iterator[str]:
     sites: dict[str, list[str]] = {}
     for code, site in pack.sites[name].items():
         sites.setdefault(site, []).append(code)
-    yield f"family {name}: {len(sites)} sites"
+    yield f"family {name}: {counted(len(sites), 'site')}"
     for site, codes in sites.items():
-        yield f" {site}: {len(codes)} codes"
+        yield f" {site}: {counted(len(codes), 'code')}"
         yield from _codes(pack, codes, max(1, most // 10))
 
 

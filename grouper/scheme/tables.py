@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from grouper.counted import counted
 from grouper.errors import PackError
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -107,7 +108,7 @@ def read_rows(form: Form, data: bytes) -> Iterator[Line]:
                 continue
             if len(row) != width:
                 raise PackError(
-                    f"{len(row)} cells where the header has {width}",
+                    f"{counted(len(row), 'cell')} where the header has {width}",
                     file=form.file,
                     line=reader.line_num,
                     hint='a cell that holds a comma stands in double quotes: "…"',

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
+from grouper.counted import counted
 from grouper.errors import RegionError
 from grouper.settlement.numbers import FEN, SCALE, decimal_text
 
@@ -153,7 +154,7 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
                 continue
             if len(fields) != len(header):
                 raise RegionError(
-                    f"{len(fields)} fields where the header has {len(header)}",
+                    f"{counted(len(fields), 'field')} where the header has {len(header)}",
                     file=name,
                     line=reader.line_num,
                     hint="a field that holds a comma must stand in double quotes",

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from grouper.counted import counted
 from grouper.errors import RegionError
 from grouper.settlement.closed import closed_places
 from grouper.settlement.months import Account, AccountKey, HospitalMonth
@@ -54,9 +55,10 @@ def late_sums(
     for pool, month in sorted(closed_places(late)):
         mine = [found for key, found in late.items() if key[1:] == (pool, month)]
         points = points_text(sum(found.points for found in mine))
+        cases = counted(sum(found.cases for found in mine), "case")
         warnings.append(
-            f"closed_month_changed: pool '{pool}' {month}: {sum(f.cases for f in mine)} cases and "
-            f"{points} points beyond its closed statements are settled at year end"
+            f"closed_month_changed: pool '{pool}' {month}: {cases} and "
+            f"{points} points beyond its closed statements, settled at year end"
         )
     return late
 

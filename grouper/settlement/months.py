@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from grouper.counted import counted
 from grouper.errors import RegionError, RunError
 from grouper.settlement.closed import closed_places
 from grouper.settlement.numbers import (
@@ -307,7 +308,7 @@ def _value(
     if frozen is None:
         if account.points <= 0:
             raise RunError(
-                f"pool '{pool}' has {account.cases} cases and no points in {month}, "
+                f"pool '{pool}' has {counted(account.cases, 'case')} and no points in {month}, "
                 "so no point value follows",
                 hint="check the costs of these cases, or freeze the month in closed.csv",
             )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from grouper.counted import counted
 from grouper.errors import RegionError
 from grouper.kernels.points import TOTAL_COST
 from grouper.settlement.benchmarks import Benchmarks
@@ -153,11 +154,11 @@ def decide(
             np.array(columns[2], np.int16),
         )
     told = {
-        "review_without_effect": "reviewed cases are not paid by points",
-        "review_without_gain": "approved cases keep their points",
+        "review_without_effect": ("reviewed case", "not paid by points"),
+        "review_without_gain": ("approved case", "with the points as before"),
     }
     warnings = [
-        f"{name}: {len(ids)} {told[name]}, the first is '{ids[0]}'"
+        f"{name}: {counted(len(ids), told[name][0])} {told[name][1]}, the first is '{ids[0]}'"
         for name, ids in idle.items()
         if ids
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from grouper.counted import counted
 from grouper.grouping import STATUS
 from grouper.trial.count import Counts, Kinds
 from grouper.trial.stats import SchemeStats, scheme_stats
@@ -217,7 +218,7 @@ def tell_migration(found: Migration, *, most: int = 20) -> Iterator[str]:
     moved = found.most()
     count, whole = sum(move.cases for move in moved), found.cases
     yield ""
-    yield f"{whole:,} cases grouped by both"
+    yield f"{counted(whole, 'case')} grouped by both"
     if not whole:
         return
     cost = sum(move.cost for move in moved) / 100

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from grouper.counted import counted
 from grouper.grouping import GROUPED, STATUS
 from grouper.settlement.statistics import Sums, explained
 from grouper.trial.count import Counts, Kinds
@@ -190,7 +191,7 @@ def _yuan(fen: int | Fraction) -> float:
 def tell_stats(stats: SchemeStats, *, most: int = 10) -> Iterator[str]:
     """The lines for a person: the whole, the MDCs, and the groups that stand out."""
     status, valid = stats.status, stats.valid
-    yield f"{stats.scheme}: {sum(status.values()):,} cases: " + ", ".join(
+    yield f"{stats.scheme}: {counted(sum(status.values()), 'case')}: " + ", ".join(
         f"{count:,} {name}" for name, count in status.items()
     )
     if not valid:
@@ -198,7 +199,7 @@ def tell_stats(stats: SchemeStats, *, most: int = 10) -> Iterator[str]:
     yield f"group rate {status['grouped'] / valid:.2%} ({status['grouped']:,} of {valid:,})"
     if stats.cmi is not None:
         without = status["grouped"] - stats.weighted[1]
-        beside = f"; {without:,} grouped cases have no weight" if without else ""
+        beside = f"; {counted(without, 'grouped case')} without a weight" if without else ""
         yield f"CMI {float(stats.cmi):.4f} by published weights{beside}"
     if stats.sums.mean is not None and stats.sums.cv is not None:
         riv = "none" if stats.riv is None else f"{float(stats.riv):.4f}"
@@ -206,9 +207,10 @@ def tell_stats(stats: SchemeStats, *, most: int = 10) -> Iterator[str]:
     else:
         yield "no cost: without the column total_cost there is no CV and no RIV"
     if stats.unpriced and stats.sums.count:
-        yield f"{stats.unpriced:,} cases without a good total_cost: not in means, CV and RIV"
+        cases = counted(stats.unpriced, "case")
+        yield f"{cases} without a good total_cost: not in means, CV and RIV"
     empty = stats.empty()
-    yield f"{len(stats.groups) - len(empty)} of {len(stats.groups)} DRGs have cases"
+    yield f"{len(stats.groups) - len(empty)} of {counted(len(stats.groups), 'DRG')} with cases"
     few: list[tuple[str, Callable[[int], list[GroupStat]]]] = [
         ("largest groups", stats.largest),
         ("smallest groups", stats.smallest),

@@ -76,7 +76,7 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
     done = command("sql", folder, "select * from cases", "--rows", "2")
     assert "first 2 rows" in done.output
     done = command("sql", folder, "select 1 as a", "--out", tmp_path / "x.parquet")
-    assert "1 rows written" in done.output
+    assert "1 row written" in done.output
     done = command("sql", folder, "delete from months")
     assert isinstance(done.exception, RunError)
     assert "never changed" in done.exception.hint

@@ -287,11 +287,11 @@ def test_published_packs_have_no_error(shared: Path, name: str) -> None:
 def test_show(scheme: Any, tmp_path: Path) -> None:
     pack = read_pack(builder.write(tmp_path))
     tree = "\n".join(show_pack(pack))
-    assert "1 MDCs, 2 ADRGs, 3 DRGs, 2 weights" in tree
+    assert "1 MDC, 2 ADRGs, 3 DRGs, 2 weights" in tree
     assert "    BR21  stroke with MCC  1.5" in tree
     node = list(show_node(pack, "BR2"))
     assert "  when pdx in BR2.dx" in node
-    assert "set BR2.dx: 1 codes" in node
+    assert "set BR2.dx: 1 code" in node
     assert "family Z: 2 sites" in list(show_node(pack, "Z"))
     assert "  01.2300  craniotomy reopened" in list(show_node(pack, "or_px"))
     with pytest.raises(PackError, match="no node, set or family 'X'"):

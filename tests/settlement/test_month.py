@@ -172,7 +172,7 @@ def test_a_month_is_closed_once(region: Path, scheme: Scheme, tmp_path: Path) ->
     told = closing_warnings(run, "2024-01", region, date(2024, 1, 31))
     assert told == [
         "2024-01 is not over before 2024-02-01",
-        "1 hospitals have no case in 2024-01: C",
+        "1 hospital without a case in 2024-01: C",
     ]
     close_month(run, "2024-01", region)
     before = contents(region)
@@ -251,11 +251,11 @@ def test_the_commands(region: Path, scheme: Scheme, tmp_path: Path) -> None:
     files = given(tmp_path / "new", [case("a1", "A", "D2", 10000, version=2)])
     pack = scheme.source
     added = told("add", region, files, "--month", "2024-01", "--scheme", pack)
-    assert "1 lists added: 1 grouped" in added
+    assert "1 list added: 1 grouped" in added
     assert "A a1 version 1 to 2: BR19 to BR29" in added
     late = told("late", region, "--month", "2024-01", "--as-of", "2024-02-26")
-    assert "late: 1 hospitals without lists: C" in late
+    assert "late: 1 hospital without lists: C" in late
     run = settle(region, scheme)
     closed = told("close", run, "2024-01", "--region", region)
-    assert "note: 1 hospitals have no case in 2024-01: C" in closed
+    assert "note: 1 hospital without a case in 2024-01: C" in closed
     assert "yes" in told("calendar", region, "--year", 2024)

@@ -227,7 +227,7 @@ const CHARTS = {
       const mine = rows.filter((row) => row[at("level")] === level);
       return { type: "scatter", mode: "markers", name: t("level." + level), x: mine.map((row) => row[at("checked")]), y: mine.map((row) => row[at("first_pass_rate")]), customdata: mine.map((row) => row[at("hospital")]),
         text: mine.map((row) => escaped(hospitalName(row[at("hospital")]))), marker: { color: LEVELS[level], size: 9, opacity: 0.8, line: { color: "#fff", width: 1 } },
-        hovertemplate: `<b>%{text}</b><br>%{x:,} ${t("axis.cases")} · %{y:.2%}<extra></extra>` };
+        hovertemplate: `<b>%{text}</b><br>${t("axis.cases")} %{x:,} · %{y:.2%}<extra></extra>` };
     }).filter((trace) => trace.x.length);
     return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { showlegend: true, xaxis: { type: "log", title: { text: t("axis.cases") }, tickformat: ",", dtick: "D2" },
       yaxis: { title: { text: columnTitle("first_pass_rate") }, tickformat: ".1%" } } };
@@ -256,7 +256,7 @@ const CHARTS = {
       const mine = rows.filter((row) => row[at("level")] === level);
       return { type: "scatter", mode: "markers", name: t("level." + level), x: mine.map((row) => row[at("cases")]), y: mine.map((row) => row[at("mean_cost")] / 100), customdata: mine.map((row) => row[at("hospital")]),
         text: mine.map((row) => escaped(hospitalName(row[at("hospital")]))), marker: { color: LEVELS[level], size: 9, opacity: 0.8, line: { color: "#fff", width: 1 } },
-        hovertemplate: `<b>%{text}</b><br>%{x:,} ${t("axis.cases")} · ¥%{y:,.2f}<extra></extra>` };
+        hovertemplate: `<b>%{text}</b><br>${t("axis.cases")} %{x:,} · ¥%{y:,.2f}<extra></extra>` };
     }).filter((trace) => trace.x.length);
     const mean = PAGE.mean ? PAGE.mean / 100 : null;
     return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { showlegend: true, xaxis: { type: "log", title: { text: t("axis.cases") }, tickformat: ",", dtick: "D2" },

@@ -17,14 +17,14 @@ Object.assign(CHARTS, {
       link: { source: rows.map((row) => left.indexOf(row[at("drg_a")])), target: rows.map((row) => left.length + right.indexOf(row[at("drg_b")])), value: rows.map((row) => row[at("cases")]),
         color: rows.map((row) => colour(row[at("d_weight")])),
         customdata: rows.map((row) => `${show("money", row[at("cost")])} ${unitName()} · ${columnTitle("d_weight")} ${show("coef", row[at("d_weight")])}`),
-        hovertemplate: `%{source.label} → %{target.label}<br>%{value:,} ${t("axis.cases")} · %{customdata}<extra></extra>` } }], layout: {} };
+        hovertemplate: `%{source.label} → %{target.label}<br>${t("axis.cases")} %{value:,} · %{customdata}<extra></extra>` } }], layout: {} };
   },
   scheme_heat() {
     const { a, b, cases } = PAGE.heat;
     if (!a || !a.length) return nothing();
     return { height: Math.max(260, 60 + 18 * a.length), traces: [{ type: "heatmap", x: b, y: a, z: cases.map((row) => row.map((n) => (n ? Math.log10(n) : null))), customdata: cases,
       colorscale: [[0, "#dfe9f0"], [0.5, "#4c86ab"], [1, "#1c4f79"]], showscale: false, xgap: 1, ygap: 1, hoverongaps: false,
-      hovertemplate: `A %{y} → B %{x}<br>%{customdata:,} ${t("axis.cases")}<extra></extra>` }],
+      hovertemplate: `A %{y} → B %{x}<br>${t("axis.cases")} %{customdata:,}<extra></extra>` }],
       layout: { xaxis: { type: "category", title: { text: `B: ${escaped(PAGE.schemes[1])}` }, showgrid: false, tickfont: { size: 10, color: SOFT } },
         yaxis: { type: "category", title: { text: `A: ${escaped(PAGE.schemes[0])}` }, showgrid: false, tickfont: { size: 10, color: SOFT } } } };
   },

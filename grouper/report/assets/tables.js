@@ -115,9 +115,10 @@ class DataTable {
       rows = keyed.map(([, row]) => row);
     }
     this.rows = rows;
+    const noun = t(this.all.length === 1 ? "row" : "rows");
     this.count.textContent = rows.length === this.all.length
-      ? `${grouped(rows.length, 0)} ${t("rows")}`
-      : `${grouped(rows.length, 0)} / ${grouped(this.all.length, 0)} ${t("rows")}`;
+      ? `${grouped(rows.length, 0)} ${noun}`
+      : `${grouped(rows.length, 0)} / ${grouped(this.all.length, 0)} ${noun}`;
     this.drawn = 0;
     this.body.replaceChildren();
     this.more(CHUNK);

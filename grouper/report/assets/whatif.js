@@ -49,7 +49,7 @@ Object.assign(CHARTS, {
       node: { label: [...left, ...right].map(name), color: [...left.map(() => "#4c86ab"), ...right.map(() => "#1c4f79")], pad: 9, thickness: 12, line: { width: 0 } },
       link: { source: rows.map((row) => left.indexOf(row[at("drg_a")])), target: rows.map((row) => left.length + right.indexOf(row[at("drg_b")])), value: rows.map((row) => row[at("cases")]),
         color: rows.map((row) => (row[at("d_value")] < 0 ? "rgba(194,87,47,0.28)" : "rgba(43,108,163,0.28)")),
-        customdata: rows.map((row) => show("money", row[at("d_value")])), hovertemplate: `%{source.label} → %{target.label}<br>%{value:,} ${t("axis.cases")} · %{customdata} ${unitName()}<extra></extra>` } }],
+        customdata: rows.map((row) => show("money", row[at("d_value")])), hovertemplate: `%{source.label} → %{target.label}<br>${t("axis.cases")} %{value:,} · %{customdata} ${unitName()}<extra></extra>` } }],
       layout: {} };
   },
   sweep_points() {
