@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from grouper.kernels.arrays import readonly
 from grouper.kernels.codes import KEY_WORDS, CodeIndex, build_table, look_up, look_up_joined
 from grouper.kernels.layout import BLANK, UNKNOWN
+from grouper.kernels.marked import count_kind
 from grouper.scheme.codes import PREFIX_MARK
 from grouper.scheme.compile import CodeTable
 
@@ -96,7 +97,7 @@ def _read_codes(column: pa.Array | None, rows: int, index: CodeIndex) -> CodeLis
     positions = positions.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
     unknown = 0
     if np.any(kinds == UNKNOWN):
-        unknown = int(np.count_nonzero(kinds[positions] == UNKNOWN))
+        unknown = count_kind(readonly(kinds), readonly(positions), UNKNOWN)
     return CodeLists(positions, offsets, kinds, unknown)
 
 

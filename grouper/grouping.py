@@ -23,9 +23,11 @@ from grouper.cases import (
     wanted_for_grouping,
 )
 from grouper.codelists import CodeLists, read_codes
+from grouper.kernels.answers import NAMED, count_status, name_answers
 from grouper.kernels.arrays import readonly
 from grouper.kernels.grouping import CaseArrays, group_cases
 from grouper.kernels.layout import MISSING, NO_ANSWER, Reason
+from grouper.kernels.marked import fill_nulls
 from grouper.loaded import AMBIGUOUS as AMBIGUOUS
 from grouper.loaded import GROUPED as GROUPED
 from grouper.loaded import INVALID as INVALID
@@ -42,6 +44,10 @@ RESULT_SCHEMA: Final = pa.schema(
     [(n, pa.string()) for n in ("case_id", "status", "mdc", "adrg", "drg", "severity", "reason")]
 )
 """Columns of the grouped table."""
+
+_STATUS, _SEVERITY, _REASON = (
+    pa.array(texts, pa.string()) for texts in (STATUS, (*SEVERITY, ""), REASON)
+)
 
 
 class Lists(NamedTuple):
@@ -119,33 +125,31 @@ class GroupedBatch:
     def table(self) -> pa.RecordBatch:
         """The columns of `RESULT_SCHEMA`, the texts as dictionaries."""
         answers = answers_of(self.scheme)
-        severity = np.where(self.reason != 0, len(SEVERITY), self.severity)
+        named = np.empty((NAMED, len(self.case_id)), np.int32)
+        name_answers(
+            readonly(self.outcome), readonly(self.severity), readonly(self.reason), answers.texts,
+            INVALID, len(SEVERITY), named,
+        )  # fmt: skip
+        words = (_STATUS, *answers.words, _SEVERITY, _REASON)
         columns = [
-            _plain(self.case_id),
-            _dictionary(self.status, STATUS),
-            _dictionary(answers.mdc[self.outcome], answers.mdcs),
-            _dictionary(answers.adrg[self.outcome], answers.adrgs),
-            _dictionary(answers.drg[self.outcome], answers.drgs),
-            _dictionary(severity.astype(np.int8), (*SEVERITY, "")),
-            _dictionary(self.reason, REASON),
+            pa.DictionaryArray.from_arrays(pa.array(row), texts, safe=False)
+            for row, texts in zip(named, words, strict=True)
         ]
-        return pa.RecordBatch.from_arrays(columns, names=RESULT_SCHEMA.names)
+        return pa.RecordBatch.from_arrays(
+            [_plain(self.case_id), *columns], names=RESULT_SCHEMA.names
+        )
 
     def counts(self) -> dict[str, int]:
         """Number of cases by status, and of unknown codes."""
-        found = np.bincount(self.status, minlength=len(STATUS))
-        counts = {name: int(n) for name, n in zip(STATUS, found, strict=True)}
+        found = np.zeros(len(STATUS), np.int64)
+        status = readonly(answers_of(self.scheme).status)
+        count_status(readonly(self.outcome), readonly(self.reason), status, INVALID, found)
+        counts = dict(zip(STATUS, found.tolist(), strict=True))
         return counts | {"unknown_dx": self.unknown_dx, "unknown_px": self.unknown_px}
 
 
 def _plain(array: pa.Array) -> pa.Array:
     return array if array.type == pa.string() else array.cast(pa.string())
-
-
-def _dictionary(positions: npt.NDArray[np.signedinteger], texts: tuple[str, ...]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(
-        pa.array(positions.astype(np.int32, copy=False)), pa.array(texts, pa.string())
-    )
 
 
 def columns_for(scheme: Scheme) -> tuple[Column, ...]:
@@ -328,18 +332,25 @@ def _numbers(batch: pa.RecordBatch, scheme: Scheme) -> Int32Array:
         if name == "dept":
             departments = pa.array(scheme.compiled.departments, pa.string())
             column = pc.index_in(_plain(column), value_set=departments, skip_nulls=True)
-        elif column.type.bit_width >= 32:
-            # Rules compare with smaller constants only, so a larger value may stand at the bound;
-            # and the least of all means null to the kernel.
-            high = pa.scalar(2**31 - 1, column.type)
-            column = pc.min_element_wise(column, high, skip_nulls=False)
-            if pa.types.is_signed_integer(column.type):
-                low = pa.scalar(MISSING + 1, column.type)
-                column = pc.max_element_wise(column, low, skip_nulls=False)
+        # Rules compare with smaller constants only, so a larger value may stand at the bound; and
+        # the least of all means null to the kernel.
+        low = MISSING + 1 if pa.types.is_signed_integer(column.type) else 0
+        values = _values(column)
+        if column.type.bit_width >= row.itemsize * 8:
+            np.clip(values, low, 2**31 - 1, out=row, casting="unsafe")
+        else:
+            row[:] = values
         if column.null_count:
-            column = pc.fill_null(column.cast(pa.int32()), MISSING)
-        row[:] = column.to_numpy(zero_copy_only=False)
+            fill_nulls(np.frombuffer(column.buffers()[0], np.uint8), column.offset, MISSING, row)
     return numbers
+
+
+def _values(column: pa.Array) -> npt.NDArray[np.integer]:
+    """The numbers of a column without a copy; those of nulls mean nothing."""
+    parts = [None, column.buffers()[1]]
+    plain = pa.Array.from_buffers(column.type, len(column), parts, 0, column.offset)
+    values: npt.NDArray[np.integer] = plain.to_numpy()
+    return values
 
 
 def group(table: pa.Table | pa.RecordBatch, scheme: Scheme) -> pa.Table:

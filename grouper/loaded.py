@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from grouper.codelists import build_index
 from grouper.kernels.arrays import readonly
@@ -22,7 +23,12 @@ GROUPED, AMBIGUOUS, UNGROUPED, INVALID = range(4)
 
 @dataclass(frozen=True)
 class Answers:
-    """The texts of all outcomes, and per outcome the position of each text."""
+    """The texts of all outcomes, and per outcome the position of each text.
+
+    Attributes:
+        texts: int32[4, outcomes], position of the status, MDC, ADRG and DRG.
+        words: the texts of MDC, ADRG and DRG as Arrow columns.
+    """
 
     status: npt.NDArray[np.int8]
     mdcs: tuple[str, ...]
@@ -31,6 +37,8 @@ class Answers:
     adrg: Int32Array
     drgs: tuple[str, ...]
     drg: Int32Array
+    texts: Int32Array
+    words: tuple[pa.Array, ...]
 
 
 @dataclass(frozen=True)
@@ -80,9 +88,10 @@ def _texts(scheme: Scheme) -> Answers:
 
     status = [AMBIGUOUS if o.ambiguous else GROUPED for o in outcomes]
     status[0] = UNGROUPED
-    return Answers(
-        np.array(status, np.int8),
-        *numbered([o.mdc for o in outcomes]),
-        *numbered([o.adrg for o in outcomes]),
-        *numbered([o.drg for o in outcomes]),
-    )
+    mdcs, mdc = numbered([o.mdc for o in outcomes])
+    adrgs, adrg = numbered([o.adrg for o in outcomes])
+    drgs, drg = numbered([o.drg for o in outcomes])
+    texts = readonly(np.stack([np.array(status, np.int32), mdc, adrg, drg]))
+    words = tuple(pa.array(texts, pa.string()) for texts in (mdcs, adrgs, drgs))
+    known = np.array(status, np.int8)
+    return Answers(known, mdcs, mdc, adrgs, adrg, drgs, drg, texts, words)

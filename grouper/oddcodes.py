@@ -22,7 +22,7 @@ from grouper.codelists import CodeLists
 from grouper.errors import OutputError
 from grouper.grouping import GroupedBatch
 from grouper.kernels.arrays import readonly
-from grouper.kernels.marked import find_marked
+from grouper.kernels.marked import find_marked, rows_of
 from grouper.scheme.compile import CodeTable
 from grouper.scheme.editions import ODD
 
@@ -40,18 +40,16 @@ ODD_CODES = pa.schema(
 how often the code stands in the lists, `cases` in how many cases."""
 
 Int32Array = npt.NDArray[np.int32]
+Int64Array = npt.NDArray[np.int64]
 
 _KEY = ["hospital_id", "list", "kind", "code"]
-_KEPT = 1 << 20
 
 
 class OddCodes:
     """Counts of odd codes, gathered batch by batch."""
 
     def __init__(self) -> None:
-        self._met: list[pa.Table] = []
         self._counted: list[pa.Table] = []
-        self._cases = 0
 
     def add(self, batch: pa.RecordBatch, grouped: GroupedBatch) -> None:
         """Take in a batch and what `group_batch` made of it."""
@@ -61,25 +59,12 @@ class OddCodes:
                 ("dx", mine.dx, compiled.dx),
                 ("px", mine.px, compiled.px),
             ):
-                found = _odd(batch, name, lists.whole or lists, table, mine.rows, self._cases)
+                found = _odd(batch, name, lists.whole or lists, table, mine.rows)
                 if found is not None:
-                    self._met.append(found)
-        self._cases += batch.num_rows
-        if sum(map(len, self._met)) > _KEPT:
-            self._count()
-
-    def _count(self) -> None:
-        if self._met:
-            met = pa.concat_tables(self._met)
-            counts = met.group_by(_KEY, use_threads=False).aggregate(
-                [("row", "count"), ("row", "count_distinct")]
-            )
-            self._counted.append(counts.rename_columns(ODD_CODES.names).cast(ODD_CODES))
-            self._met = []
+                    self._counted.append(found)
 
     def table(self) -> pa.Table:
         """The counts, as `ODD_CODES`, sorted by their key."""
-        self._count()
         return join_odd_codes(self._counted)
 
 
@@ -106,38 +91,67 @@ def _odd(
     lists: CodeLists,
     table: CodeTable,
     among: npt.NDArray[np.intp] | None,
-    before: int,
 ) -> pa.Table | None:
-    """The odd codes of one list: a row for each, with its case's number among all."""
+    """The odd codes of one list, as `ODD_CODES`."""
     if not len(lists.positions):
         return None
-    marks = table.odd[lists.kinds]
+    marks = table.odd.astype(np.int32)[lists.kinds]
     if not marks.any():
         return None
     places, rows = _marked(marks, lists)
     if not len(places):
         return None
     column = batch.column(batch.schema.get_field_index(name))
-    if among is not None:
-        column = column.take(pa.array(among))
-    codes = _codes_at(column, places, rows, lists)
     kinds = marks[lists.positions[places]]
+    if _is_coded(column):
+        codes = _coded_at(column.values.dictionary, lists.positions[places], marks)
+    else:
+        mine = column if among is None else column.take(pa.array(among))
+        codes = _codes_at(mine, places, rows, lists)
+    hospitals = _hospitals(batch, rows if among is None else among[rows])
+    order, starts, cases = _counts(codes, hospitals, rows)
+    one = order[starts]
+    code = _texts(codes, one)
+    kinds = kinds[one]
     if len(table.retired) and (kinds == 1).any():
-        unmapped = pc.is_in(codes, value_set=pa.array(table.retired, pa.string()))
+        unmapped = pc.is_in(code, value_set=pa.array(table.retired, pa.string()))
         kinds[unmapped.to_numpy(zero_copy_only=False) & (kinds == 1)] = 2
-    cases = rows if among is None else among[rows]
-    return pa.table(
-        {
-            "hospital_id": _hospitals(batch, cases),
-            "list": pa.array([name]).take(pa.array(np.zeros(len(rows), np.int8))),
-            "kind": pa.array(ODD).take(pa.array(kinds - 1)),
-            "code": codes,
-            "row": pa.array(cases.astype(np.int64) + before),
-        }
-    )
+    count = len(one)
+    columns = [
+        _texts(hospitals, one),
+        pa.array([name] * count, pa.string()),
+        pa.array(ODD).take(pa.array(kinds - 1)),
+        code,
+        pa.array(np.diff(np.append(starts, len(order)))),
+        pa.array(cases),
+    ]
+    return pa.Table.from_arrays(columns, schema=ODD_CODES)
 
 
-def _marked(marks: npt.NDArray[np.int8], lists: CodeLists) -> tuple[Int32Array, Int32Array]:
+def _counts(
+    codes: pa.DictionaryArray, hospitals: pa.DictionaryArray, rows: npt.NDArray[np.signedinteger]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Int64Array]:
+    """Occurrences by hospital and code: their order, where each pair begins, and its cases.
+
+    Args:
+        rows: of the occurrences, rising.
+    """
+    size = len(codes.dictionary)
+    key = hospitals.indices.to_numpy().astype(np.int64) * size + codes.indices.to_numpy()
+    order = np.argsort(key, kind="stable")
+    ordered, row = key[order], rows[order]
+    new = np.ones(len(order), np.bool_)
+    new[1:] = ordered[1:] != ordered[:-1]
+    starts = np.flatnonzero(new)
+    new[1:] |= row[1:] != row[:-1]
+    return order, starts, np.add.reduceat(new, starts, dtype=np.int64)
+
+
+def _texts(coded: pa.DictionaryArray, places: npt.NDArray[np.intp]) -> pa.Array:
+    return coded.take(pa.array(places)).cast(pa.string())
+
+
+def _marked(marks: Int32Array, lists: CodeLists) -> tuple[Int32Array, Int32Array]:
     """Places and rows of the marked codes."""
     room = 1024 + len(lists.positions) // 16
     while True:
@@ -145,9 +159,28 @@ def _marked(marks: npt.NDArray[np.int8], lists: CodeLists) -> tuple[Int32Array, 
         found = find_marked(readonly(marks), readonly(lists.positions), places)
         if found <= room:
             places = places[:found]
-            rows = np.searchsorted(lists.offsets, places, side="right") - 1
-            return places, rows.astype(np.int32)
+            rows = np.empty(found, np.int32)
+            rows_of(readonly(places), readonly(lists.offsets), rows)
+            return places, rows
         room = found
+
+
+def _is_coded(column: pa.Array) -> bool:
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        coded: bool = pa.types.is_dictionary(column.type.value_type)
+        return coded
+    return False
+
+
+def _coded_at(
+    dictionary: pa.Array, positions: Int32Array, marks: Int32Array
+) -> pa.DictionaryArray:
+    """The codes at these positions of a dictionary, each text having one number."""
+    marked = np.flatnonzero(marks[: len(dictionary)])
+    texts = _coded(dictionary.take(pa.array(marked)))
+    numbers = np.zeros(len(marks), np.int32)
+    numbers[marked] = texts.indices.to_numpy()
+    return pa.DictionaryArray.from_arrays(numbers[positions], texts.dictionary)
 
 
 def _codes_at(
@@ -155,8 +188,8 @@ def _codes_at(
     places: Int32Array,
     rows: Int32Array,
     lists: CodeLists,
-) -> pa.Array:
-    """The codes at these places of all lists one after the other, as they were written."""
+) -> pa.DictionaryArray:
+    """The codes at these places of all lists, plain or joined, one after the other."""
     if pa.types.is_string(column.type):
         # Joined texts are cut again, but only those with an odd code.
         mine, where = np.unique(rows, return_inverse=True)
@@ -166,14 +199,20 @@ def _codes_at(
         values, taken = cut.values, offsets[where] + within
     else:
         values, taken = column.flatten(), places
-    return values.take(pa.array(taken)).cast(pa.string())
+    return _coded(values.take(pa.array(taken)))
 
 
-def _hospitals(batch: pa.RecordBatch, rows: npt.NDArray[np.signedinteger]) -> pa.Array:
+def _coded(texts: pa.Array) -> pa.DictionaryArray:
+    return texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+
+
+def _hospitals(batch: pa.RecordBatch, rows: npt.NDArray[np.signedinteger]) -> pa.DictionaryArray:
+    """The hospital of each row; without a text where none is given."""
     place = batch.schema.get_field_index("hospital_id")
     if place < 0 or pa.types.is_null(batch.column(place).type):
-        return pa.array([""]).take(pa.array(np.zeros(len(rows), np.int8)))
-    return pc.fill_null(batch.column(place).take(pa.array(rows)).cast(pa.string()), "")
+        return pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), pa.array([""]))
+    found = batch.column(place).take(pa.array(rows))
+    return _coded(pc.fill_null(found.cast(pa.string()), "") if found.null_count else found)
 
 
 def write_odd_codes(table: pa.Table, path: Path) -> None:
