@@ -16,7 +16,15 @@ from grouper.grouping import columns_for
 from grouper.parts import disk_errors
 from grouper.run.context import Context, Progress
 from grouper.run.driver import Driver
-from grouper.run.folder import Manifest, belongs, clear_work, prepare, read_manifest, verify
+from grouper.run.folder import (
+    Manifest,
+    admit,
+    belongs,
+    clear_work,
+    prepare,
+    read_manifest,
+    verify,
+)
 from grouper.run.identity import input_digests, run_id
 from grouper.run.lists import list_columns
 from grouper.run.work import locked
@@ -58,7 +66,8 @@ def rerun(
     """Settle a region's year into a run folder.
 
     A folder that already holds the finished run of the same inputs is verified; one that holds the
-    unfinished run is taken up where it stopped.
+    unfinished run is taken up where it stopped. One in which another run stopped before its first
+    finished part is used anew.
 
     Args:
         region: the region folder.
@@ -87,8 +96,9 @@ def rerun(
         verify(out, manifest)
         clear_work(out)
         return RunSummary(out, manifest, "verified")
-    resumed = prepare(out, identity)
+    admit(out)
     with disk_errors(out), locked(out):
+        resumed = prepare(out, identity)
         manifest = Manifest(
             run=identity,
             engine=__version__,

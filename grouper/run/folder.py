@@ -18,6 +18,8 @@ from grouper.run.work import WORK, write_whole
 MANIFEST: Final = "manifest.json"
 LOG: Final = "log.jsonl"
 _TABLES: Final = ("cases", "grouped", "points")
+_RECORDS: Final = ("done", "facts", "rejected")
+_MARK: Final = "run"
 
 
 @dataclass
@@ -93,37 +95,67 @@ def verify(run: Path, manifest: Manifest) -> None:
         )
 
 
-def prepare(run: Path, run_id: str) -> bool:
-    """Make the folder ready for a run; return whether an unfinished one is taken up.
+def admit(run: Path) -> None:
+    """See that a folder may hold a run, and make what its lock needs.
 
     Raises:
-        RunError: the folder belongs to another run, or holds something else.
+        RunError: the folder holds something else.
         OutputError: it cannot be written.
     """
-    mark = run / WORK / "run"
     try:
         if run.exists() and not run.is_dir():
             raise OutputError(f"{run} is a file", hint="name a folder")
-        if mark.is_file():
-            known = mark.read_text(encoding="utf-8")
-            if known != run_id:
-                raise _other(run, known, "an unfinished run")
-        elif run.is_dir() and any(path.name != WORK for path in run.iterdir()):
+        marked = (run / WORK / _MARK).is_file()
+        if not marked and run.is_dir() and any(path.name != WORK for path in run.iterdir()):
             raise OutputError(
                 f"{run} holds something that is not a run",
                 hint="choose another --out, or an empty folder",
             )
-        resumed = mark.is_file()
         (run / WORK).mkdir(parents=True, exist_ok=True)
-        if not resumed:
+    except OSError as error:
+        raise unwritable(run, error) from error
+
+
+def prepare(run: Path, run_id: str) -> bool:
+    """Make the locked folder ready for a run; return whether an unfinished one is taken up.
+
+    The folder of another run of which no part was finished is emptied and used: nothing is lost.
+
+    Raises:
+        RunError: the folder belongs to another run.
+        OutputError: it cannot be written.
+    """
+    mark = run / WORK / _MARK
+    try:
+        known = mark.read_text(encoding="utf-8") if mark.is_file() else ""
+        if known and known != run_id:
+            if not _only_begun(run):
+                raise _other(run, known, "an unfinished run")
+            _empty(run)
+        if known != run_id:
             # First of all: a folder without it that holds anything else is not taken up again.
             write_whole(mark, run_id.encode())
             sync_folder(run)
-        for folder in (*_TABLES, f"{WORK}/done", f"{WORK}/facts", f"{WORK}/rejected"):
+        for folder in (*_TABLES, *(f"{WORK}/{name}" for name in _RECORDS)):
             (run / folder).mkdir(exist_ok=True)
     except OSError as error:
         raise unwritable(run, error) from error
-    return resumed
+    return known == run_id
+
+
+def _only_begun(run: Path) -> bool:
+    """Whether a run stopped before its first finished part, and nobody added anything since."""
+    if {path.name for path in run.iterdir()} - {WORK, LOG, *_TABLES}:
+        return False
+    kept = (*_TABLES, *(f"{WORK}/{name}" for name in _RECORDS))
+    return not any(path.is_file() for name in kept for path in (run / name).rglob("*"))
+
+
+def _empty(run: Path) -> None:
+    for path in (run / WORK).iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+    (run / LOG).unlink(missing_ok=True)
 
 
 def belongs(run: Path, manifest: Manifest, run_id: str) -> None:

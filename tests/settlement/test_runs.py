@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from grouper.errors import OutputError, RunError
+from grouper.errors import OutputError, RegionError, RunError
 from grouper.execution import LocalRunner
 from grouper.run import RunSummary, rerun
+from grouper.run.work import locked
 from grouper.scheme import Scheme, load_scheme
 from grouper.settlement.policyfile import load_policy
 from tests.settlement.regions import random_region, write_cases, write_csv, write_pack
@@ -101,34 +102,48 @@ def test_manifest_holds_neither_clock_nor_path(
 
 
 class Breaking:
-    """A runner that fails after so many results."""
+    """A runner that fails after so many results of a task."""
 
     workers = 1
 
-    def __init__(self, results: int) -> None:
-        self.left = results
+    def __init__(self, task: str, results: int) -> None:
+        self.task, self.left = task, results
 
     def map(
         self, task: Callable[[Any, Any], Any], shared: Any, items: Iterable[Any]
     ) -> Iterator[Any]:
         for item in items:
-            if self.left == 0:
-                raise KeyboardInterrupt
-            self.left -= 1
+            if task.__name__ == self.task:
+                if self.left == 0:
+                    raise KeyboardInterrupt
+                self.left -= 1
             yield task(shared, item)
 
     def close(self) -> None:
         pass
 
 
-@pytest.mark.parametrize("results", [0, 9, 12, 16, 53, 57, 59, 62, 64])
-def test_interrupted_run_goes_on(scheme: Scheme, tmp_path: Path, results: int) -> None:
+@pytest.mark.parametrize(
+    ("task", "results"),
+    [
+        ("_digest_file", 0),
+        ("survey_task", 2),
+        ("_hash_part", 3),
+        ("group_task", 0),
+        ("group_task", 3),
+        ("points_task", 1),
+        ("values_task", 0),
+        ("values_task", 4),
+        ("_findings_task", 1),
+    ],
+)
+def test_interrupted_run_goes_on(scheme: Scheme, tmp_path: Path, task: str, results: int) -> None:
     region, cases = random_region(tmp_path / "region", 4, 200)
     shutil.rmtree(region / "cases")
     write_cases(region / "cases", cases, parts=5)
     settle(region, scheme, tmp_path / "a")
     with pytest.raises(KeyboardInterrupt):
-        settle(region, scheme, tmp_path / "b", Breaking(results))
+        settle(region, scheme, tmp_path / "b", Breaking(task, results))
     summary = settle(region, scheme, tmp_path / "b")
     assert summary.state in {"made", "resumed"}
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
@@ -140,7 +155,7 @@ def test_a_damaged_part_is_made_again(scheme: Scheme, tmp_path: Path) -> None:
     write_cases(region / "cases", cases, parts=5)
     settle(region, scheme, tmp_path / "a")
     with pytest.raises(KeyboardInterrupt):
-        settle(region, scheme, tmp_path / "b", Breaking(63))
+        settle(region, scheme, tmp_path / "b", Breaking("values_task", 2))
     (tmp_path / "b" / "grouped" / "part-00001.parquet").write_bytes(b"half")
     (tmp_path / "b" / ".work" / "facts" / "part-00002.arrow").unlink()
     assert settle(region, scheme, tmp_path / "b").state == "resumed"
@@ -169,10 +184,31 @@ def test_folder_of_another_run_is_refused(region: Path, scheme: Scheme, tmp_path
         settle(region, scheme, tmp_path / "a")
     assert "--out" in caught.value.hint
     with pytest.raises(KeyboardInterrupt):
-        settle(region, scheme, tmp_path / "b", Breaking(20))
+        settle(region, scheme, tmp_path / "b", Breaking("points_task", 0))
     (region / "closed.csv").unlink()
     with pytest.raises(RunError, match="unfinished run of other inputs"):
         settle(region, scheme, tmp_path / "b")
+
+
+def test_a_run_that_failed_before_its_first_part_is_begun_anew(
+    region: Path, scheme: Scheme, tmp_path: Path
+) -> None:
+    out, reviews = tmp_path / "a", region / "reviews.csv"
+    whole = reviews.read_text()
+    reviews.write_text(f"{whole}nobody,{whole.splitlines()[-1].partition(',')[2]}\n")
+    with pytest.raises(RegionError, match="nobody"):
+        settle(region, scheme, out)
+    assert "survey" in (out / "log.jsonl").read_text()
+    reviews.write_text(whole)
+    (out / "letter.txt").write_text("dear")
+    with pytest.raises(RunError, match="unfinished run of other inputs"):
+        settle(region, scheme, out)
+    (out / "letter.txt").unlink()
+    with locked(out), pytest.raises(RunError, match="another process"):
+        settle(region, scheme, out)
+    assert settle(region, scheme, out).state == "made"
+    settle(region, scheme, tmp_path / "b")
+    assert contents(out) == contents(tmp_path / "b")
 
 
 def test_folder_with_other_things_is_refused(region: Path, scheme: Scheme, tmp_path: Path) -> None:
