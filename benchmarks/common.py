@@ -95,3 +95,8 @@ def table(header: list[str], rows: list[list[str]]) -> None:
     widths = [max(len(r[i]) for r in [header, *rows]) for i in range(len(header))]
     for row in [header, ["-" * w for w in widths], *rows]:
         print("| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |")
+
+
+def goal(what: str, aim: str, found: str, *, met: bool) -> None:
+    """Print a goal beside what was found in this run."""
+    print(f"goal {'met' if met else 'MISSED'}: {what}: {found} (aim: {aim})")

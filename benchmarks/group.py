@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from common import alternating, machine, region, scheme_folder, table
+from common import alternating, goal, machine, region, scheme_folder, table
 
 from grouper.bulk import _WRITTEN, group_files
 from grouper.cases import CaseSource, Part, open_cases, read_part
@@ -66,6 +66,7 @@ def main() -> None:
     source = open_cases(cases, wanted=columns_for(scheme))
     print(machine(), f"{source.rows:,} cases", sep="; ")
     rows = []
+    speeds: dict[tuple[int, str], float] = {}
     with tempfile.TemporaryDirectory(dir=cases.parent) as scratch:
         for workers in options.workers:
             runner = open_runner(workers)
@@ -77,11 +78,19 @@ def main() -> None:
             runner.close()
             for name, timing in found.items():
                 share = found["floor"].middle / timing.middle
-                speed = source.rows / timing.middle / 1e6
+                speed = speeds[workers, name] = source.rows / timing.middle / 1e6
                 rows.append(
                     [str(workers), name, f"{timing.middle:.2f}", f"{speed:.2f}", f"{share:.2f}"]
                 )
     table(["workers", "what", "seconds", "M cases/s", "of the floor"], rows)
+    if (1, "group") in speeds:
+        share = speeds[1, "group"] / speeds[1, "floor"]
+        goal("of the floor, one worker", "0.50", f"{share:.2f}", met=share >= 0.5)
+    if (1, "group") in speeds and (2, "group") in speeds:
+        gains = {name: speeds[2, name] / speeds[1, name] for name in ("floor", "group")}
+        found = f"{gains['group']:.2f} where the floor gains {gains['floor']:.2f}"
+        met = gains["group"] >= 0.95 * gains["floor"]
+        goal("gain of a second worker", "0.95 of the floor's", found, met=met)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from common import alternating, machine, region, scheme_folder, table
+from common import alternating, goal, machine, region, scheme_folder, table
 
 from grouper.bulk import group_files
 from grouper.cases import open_cases
@@ -65,6 +65,7 @@ def main() -> None:
     cases = pa.concat_tables(pq.read_table(part.path, columns=names) for part in known.parts)
     print(machine(), f"{cases.num_rows:,} cases", sep="; ")
     rows = []
+    shares = {}
     with tempfile.TemporaryDirectory(dir=made.parent) as scratch:
         for form in FORMS:
             path = Path(scratch) / f"cases.{form}"
@@ -81,10 +82,12 @@ def main() -> None:
                 options.runs,
             )
             for what, timing in found.items():
-                share = found["pyarrow reads"].middle / timing.middle
+                share = shares[form] = found["pyarrow reads"].middle / timing.middle
                 speed = cases.num_rows / timing.middle / 1e6
                 rows.append([form, what, f"{timing.middle:.2f}", f"{speed:.2f}", f"{share:.2f}"])
     table(["form", "what", "seconds", "M cases/s", "of reading"], rows)
+    for form, share in shares.items():
+        goal(f"{form}, of pyarrow's reading", "0.40", f"{share:.2f}", met=share >= 0.4)
 
 
 if __name__ == "__main__":
