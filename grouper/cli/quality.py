@@ -161,7 +161,7 @@ def _tell_indicators(now: Measured, then: Measured | None) -> None:
     from rich.table import Table
 
     from grouper.indicators.change import change_rate, percent
-    from grouper.indicators.measure import told
+    from grouper.indicators.measure import parts_told, told
 
     console = Console()
     table = Table("indicator", "", box=None)
@@ -170,7 +170,7 @@ def _tell_indicators(now: Measured, then: Measured | None) -> None:
         table.add_column(name, justify="right")
     for one in now.indicators:
         new = now.of(one.code)
-        cells = [told(one, new), f"{float(new.numerator):,.2f}", f"{new.denominator:,}"]
+        cells = [told(one, new), *parts_told(one, new)]
         if then is not None:
             old = then.values.get((now.region, one.code))
             a, b = old.exact if old else None, new.exact

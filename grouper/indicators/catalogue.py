@@ -24,6 +24,7 @@ class Indicator:
         numerator, denominator: SQL over the cases of a scope, both integers.
         scale: the numerator counts units of 1/scale.
         needs: columns of the run's table ``cases`` without which it is not evaluated.
+        counts: the value is the numerator itself, and the denominator how many there are in all.
         en, zh: what it is.
     """
 
@@ -35,6 +36,7 @@ class Indicator:
     zh: str
     scale: int = 1
     needs: tuple[str, ...] = ()
+    counts: bool = False
 
 
 INDEX_SCALE: Final = 10**16
@@ -76,8 +78,8 @@ _ALL: Final = (
         scale=INDEX_SCALE, needs=("los",),
     ),
     Indicator(
-        "drg_count", "", "count(DISTINCT drg) FILTER (status = 'grouped')", "{drgs}",
-        "DRGs treated, of those that the region has", "DRG 组数",
+        "drg_count", "DRGs", "count(DISTINCT drg) FILTER (status = 'grouped')", "{drgs}",
+        "DRGs treated, of those that the region has", "DRG 组数", counts=True,
     ),
     Indicator(
         "low_risk_mortality", "share", "count(*) FILTER (low_risk AND died)",

@@ -38,14 +38,21 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value with its numerator and denominator; None where the denominator is 0."""
+    """A value with its numerator and denominator.
+
+    Attributes:
+        counts: the value is the numerator, a number of things out of the denominator.
+    """
 
     numerator: Fraction
     denominator: int
+    counts: bool = False
 
     @property
     def exact(self) -> Fraction | None:
-        """The quotient."""
+        """The quotient, None where the denominator is 0; of a count the count."""
+        if self.counts:
+            return self.numerator
         return self.numerator / self.denominator if self.denominator else None
 
 
@@ -105,18 +112,26 @@ def measure(stays: Stays, codes: Sequence[str] | None = None) -> Measured:
         key = Key(SCOPES[scope], level, hospital, month)
         for i, one in enumerate(counted):
             above = Fraction(int(numbers[2 * i]), one.scale)
-            values[key, one.code] = Value(above, int(numbers[2 * i + 1]))
+            values[key, one.code] = Value(above, int(numbers[2 * i + 1]), one.counts)
     return Measured(counted, absent, values)
 
 
 def told(one: Indicator, value: Value) -> str:
-    """A value as text: shares in percent, money with two places, the rest with four."""
+    """A value as text: shares in percent, counts whole, money with two places, the rest four."""
     exact = value.exact
     if exact is None:
         return "-"
+    if one.counts:
+        return f"{int(exact):,}"
     if one.unit == "share":
         return f"{rounded(exact * 100, Decimal('0.01'))} %"
     return f"{rounded(exact, Decimal('0.01' if one.unit else '0.0001')):,}"
+
+
+def parts_told(one: Indicator, value: Value) -> tuple[str, str]:
+    """Numerator and denominator as text."""
+    places = 0 if value.numerator.denominator == 1 and one.unit != "yuan" else 2
+    return f"{float(value.numerator):,.{places}f}", f"{value.denominator:,}"
 
 
 def rounded(value: Fraction | None, places: Decimal = _PLACES) -> Decimal | None:
@@ -137,7 +152,8 @@ def indicators_table(measured: Measured) -> pa.Table:
     """One row per scope and indicator.
 
     Columns: scope, level (0 where it does not apply), hospital_id, month, indicator, unit,
-    numerator, denominator (decimals with 8 places), value (float, for display).
+    numerator, denominator (decimals with 8 places), value (float, for display: their quotient, of
+    a count the numerator).
     """
     codes = {one.code: i for i, one in enumerate(measured.indicators)}
     rows = sorted(measured.values, key=lambda key: order(key, codes))

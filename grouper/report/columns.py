@@ -258,10 +258,12 @@ COLUMNS: Final[dict[str, Shown]] = {
 }
 """Column → how it is shown."""
 
-_UNITS: Final = {"yuan": ("yuan", "(元)", " (CNY)"), "share": ("pct", "", "")}
+_UNITS: Final = {
+    "yuan": ("yuan", "(元)", " (CNY)"),
+    "share": ("pct", "", ""),
+    "DRGs": ("int", "", ""),
+}
 for _one in INDICATORS.values():
     _kind, _zh, _en = _UNITS.get(_one.unit, ("coef", "", ""))
-    if _one.code == "drg_count":
-        _kind = "int"
     _name = _one.en.partition(":")[0].partition(",")[0]
     COLUMNS[f"by_{_one.code}"] = Shown(_kind, _one.zh + _zh, _name[:1].upper() + _name[1:] + _en)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from grouper.indicators.catalogue import INDICATORS, Indicator
-from grouper.indicators.measure import Value, measure, told
+from grouper.indicators.measure import Value, measure, parts_told, told
 from grouper.indicators.signals import limits_of
 from grouper.indicators.stays import Stays
 from grouper.indicators.supervise import Supervised, supervise
@@ -187,30 +187,20 @@ def _both(zh: str, en: str) -> Both:
     return [zh, en[:1].upper() + en[1:]]
 
 
-_COUNTED: Final = "drg_count"
-"""Is told by its numerator; how many the region has is its denominator."""
-
-
 def _told(one: Indicator, value: Value | None) -> str | None:
     if value is None or value.exact is None:
         return None
-    return (
-        f"{int(value.numerator):,}" if one.code == _COUNTED else told(one, value).replace(" %", "%")
-    )
+    return told(one, value).replace(" %", "%")
 
 
 def _number(one: Indicator, value: Value | None) -> float | int | None:
     if value is None or value.exact is None:
         return None
-    if one.code == _COUNTED:
-        return int(value.numerator)
+    if one.counts:
+        return int(value.exact)
     # Money is in fen on pages, as everywhere there.
     return round(value.exact * 100) if one.unit == "yuan" else round(float(value.exact), 6)
 
 
 def _parts(one: Indicator, value: Value | None) -> list[str | None]:
-    """Numerator and denominator as text."""
-    if value is None:
-        return [None, None]
-    places = 0 if value.numerator.denominator == 1 and one.unit != "yuan" else 2
-    return [f"{float(value.numerator):,.{places}f}", f"{value.denominator:,}"]
+    return [None, None] if value is None else list(parts_told(one, value))

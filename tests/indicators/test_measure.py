@@ -15,7 +15,15 @@ import pytest
 from grouper.errors import PolicyError
 from grouper.indicators import change
 from grouper.indicators.change import change_rate, changes_table, percent
-from grouper.indicators.measure import Measured, Value, indicators_table, measure, rounded, told
+from grouper.indicators.measure import (
+    Measured,
+    Value,
+    indicators_table,
+    measure,
+    parts_told,
+    rounded,
+    told,
+)
 from grouper.indicators.stays import Stays
 from grouper.report import Run
 from grouper.settlement.policyfile import load_policy
@@ -136,7 +144,7 @@ TWIN: dict[str, Callable[[Rows, Rows], Fraction | None]] = {
     "group_rate": lambda _, mine: Fraction(len(_grouped(mine)), len(mine)),
     "cost_index": lambda all_, mine: _index(all_, mine, "total_cost"),
     "time_index": lambda all_, mine: _index(all_, mine, "los"),
-    "drg_count": lambda _, mine: Fraction(len({r["drg"] for r in _grouped(mine)}), 628),
+    "drg_count": lambda _, mine: Fraction(len({r["drg"] for r in _grouped(mine)})),
     "low_risk_mortality": _low_risk_mortality,
     "high_share": _class("high"),
     "low_share": _class("low"),
@@ -188,7 +196,9 @@ def test_table(measured: Measured, run: Run) -> None:
     assert sum(row["scope"] == "hospital" for row in mine) == hospitals
     assert sum(row["scope"] == "month" for row in mine) == 12
     for row in table:
-        if row["denominator"]:
+        if row["indicator"] == "drg_count":
+            assert (row["value"], row["denominator"]) == (row["numerator"], 628)
+        elif row["denominator"]:
             assert row["value"] == pytest.approx(float(row["numerator"] / row["denominator"]))
         else:
             assert row["value"] is None
@@ -198,6 +208,10 @@ def test_numbers_as_people_read_them(measured: Measured) -> None:
     shown = {one.code: told(one, measured.of(one.code)) for one in measured.indicators}
     assert shown["group_rate"].endswith(" %")
     assert shown["cost_index"] == "1.0000"
+    count = measured.of("drg_count").numerator
+    assert shown["drg_count"] == str(count)
+    one = next(one for one in measured.indicators if one.code == "drg_count")
+    assert parts_told(one, measured.of(one.code)) == (str(count), "628")
     assert told(measured.indicators[0], Value(Fraction(1), 0)) == "-"
     assert rounded(Fraction(-5, 10), Decimal(1)) == -1
 
