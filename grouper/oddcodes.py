@@ -172,9 +172,7 @@ def _is_coded(column: pa.Array) -> bool:
     return False
 
 
-def _coded_at(
-    dictionary: pa.Array, positions: Int32Array, marks: Int32Array
-) -> pa.DictionaryArray:
+def _coded_at(dictionary: pa.Array, positions: Int32Array, marks: Int32Array) -> pa.DictionaryArray:
     """The codes at these positions of a dictionary, each text having one number."""
     marked = np.flatnonzero(marks[: len(dictionary)])
     texts = _coded(dictionary.take(pa.array(marked)))

@@ -1,12 +1,14 @@
 """Kernels: arrays in, arrays out. The only place that imports numba; TECHNICAL.md draws the layout.
 
-Importing a kernel module compiles its kernels, or loads them from the cache.
+A kernel is loaded from the cache, or compiled into it, when it is first called (`jit`).
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+
+from grouper.kernels import jit
 
 _WITHOUT_KERNELS = frozenset(("__init__", "arrays", "jit", "layout", "words"))
 
@@ -20,4 +22,6 @@ def load_all() -> list[str]:
     )
     for name in names:
         import_module(name)
+    for kernel in jit.Kernel.every:
+        kernel.load()
     return names

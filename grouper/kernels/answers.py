@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
-from grouper.kernels.jit import kernel, ro, rw
+from grouper.kernels import arguments as types
+from grouper.kernels.arguments import ro, rw
+from grouper.kernels.jit import kernel
 
 Int8Array = npt.NDArray[np.int8]
 Int32Array = npt.NDArray[np.int32]

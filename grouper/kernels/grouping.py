@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
-from grouper.kernels.jit import inlined, kernel, ro, rw
+from grouper.kernels import arguments as types
+from grouper.kernels.arguments import ro, rw
+from grouper.kernels.jit import inlined, kernel
 from grouper.kernels.layout import (
     BLANK,
     MISSING,

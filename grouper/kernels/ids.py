@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
-from grouper.kernels.jit import inlined, kernel, ro, rw
+from grouper.kernels import arguments as types
+from grouper.kernels.arguments import ro, rw
+from grouper.kernels.jit import inlined, kernel
 from grouper.kernels.words import load_reversed
 
 UInt64Array = npt.NDArray[np.uint64]
@@ -66,17 +67,16 @@ def hash_strings(
         second[i] = _mixed(two)
 
 
-@inlined
-def _near(wanted):  # type: ignore[no-untyped-def]
-    """Which top bits the wanted hashes have: most others have none of these, and need no search."""
-    bits = 10
-    while bits < 22 and (len(wanted) << 6) > (1 << bits):
-        bits += 1
-    shift = np.uint64(64 - bits)
+def _near(wanted: UInt64Array) -> tuple[int, npt.NDArray[np.uint8]]:
+    """Which top bits the wanted hashes have: most others have none of these, and need no search.
+
+    Returns:
+        By how many bits a hash is shifted down, and uint8[], 1 where it may be wanted then.
+    """
+    bits = min(max((len(wanted) << 6).bit_length(), 10), 22)
     near = np.zeros(1 << bits, np.uint8)
-    for k in range(len(wanted)):
-        near[np.int64(wanted[k] >> shift)] = 1
-    return shift, near
+    near[wanted >> np.uint64(64 - bits)] = 1
+    return 64 - bits, near
 
 
 @kernel(types.void(ro(types.uint64), types.int64, rw(types.int64)))
@@ -119,7 +119,6 @@ def scatter(
         next_free[bucket] = place + 1
 
 
-@kernel(types.int64(ro(types.uint64), ro(types.uint64), rw(types.int64)))
 def find_among(values: UInt64Array, wanted: UInt64Array, places: npt.NDArray[np.int64]) -> int:
     """Places of the values that stand in `wanted` (sorted), in order.
 
@@ -129,10 +128,23 @@ def find_among(values: UInt64Array, wanted: UInt64Array, places: npt.NDArray[np.
     Returns:
         How many there are.
     """
-    shift, near = _near(wanted)
+    return _find_among(values, wanted, *_near(wanted), places)
+
+
+@kernel(
+    types.int64(ro(types.uint64), ro(types.uint64), types.int64, ro(types.uint8), rw(types.int64))
+)
+def _find_among(
+    values: UInt64Array,
+    wanted: UInt64Array,
+    shift: int,
+    near: npt.NDArray[np.uint8],
+    places: npt.NDArray[np.int64],
+) -> int:
+    down = np.uint64(shift)
     found = 0
     for i in range(len(values)):
-        if not near[np.int64(values[i] >> shift)]:
+        if not near[np.int64(values[i] >> down)]:
             continue
         k = np.searchsorted(wanted, values[i])
         if k < len(wanted) and wanted[k] == values[i]:
@@ -141,9 +153,6 @@ def find_among(values: UInt64Array, wanted: UInt64Array, places: npt.NDArray[np.
     return found
 
 
-@kernel(
-    types.void(ro(types.uint64), ro(types.uint64), ro(types.uint64, 2), rw(types.int8), types.int8)
-)
 def mark(
     first: UInt64Array,
     second: UInt64Array,
@@ -152,9 +161,32 @@ def mark(
     value: int,
 ) -> None:
     """Set `marks[i] = value` where the pair stands in `wanted` (uint64[k, 2], sorted by pair)."""
-    shift, near = _near(wanted[:, 0])
+    _mark(first, second, wanted, *_near(wanted[:, 0]), marks, value)
+
+
+@kernel(
+    types.void(
+        ro(types.uint64),
+        ro(types.uint64),
+        ro(types.uint64, 2),
+        types.int64,
+        ro(types.uint8),
+        rw(types.int8),
+        types.int8,
+    )
+)
+def _mark(
+    first: UInt64Array,
+    second: UInt64Array,
+    wanted: UInt64Array,
+    shift: int,
+    near: npt.NDArray[np.uint8],
+    marks: npt.NDArray[np.int8],
+    value: int,
+) -> None:
+    down = np.uint64(shift)
     for i in range(len(first)):
-        if not near[np.int64(first[i] >> shift)]:
+        if not near[np.int64(first[i] >> down)]:
             continue
         low, high = 0, wanted.shape[0]
         while low < high:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
-from grouper.kernels.jit import inlined, kernel, ro, rw
+from grouper.kernels import arguments as types
+from grouper.kernels.arguments import ro, rw
+from grouper.kernels.jit import inlined, kernel
 
 _BLOCK = 32
 

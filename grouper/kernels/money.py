@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
-from grouper.kernels.jit import kernel, ro, rw
+from grouper.kernels import arguments as types
+from grouper.kernels.arguments import ro, rw
+from grouper.kernels.jit import kernel
 
 GOOD, NOT_FEN, OUT_OF_RANGE = 0, 1, 2
 """Faults of an amount: none, a fraction of a fen, more than the engine computes with."""

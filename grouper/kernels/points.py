@@ -20,10 +20,11 @@ integers of 1e-8, all money is in fen.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
-from grouper.kernels.jit import kernel, ro, rw
+from grouper.kernels import arguments as types
+from grouper.kernels.arguments import ro, rw
+from grouper.kernels.jit import kernel
 from grouper.kernels.wide import add_wide, divide_wide, half_up_product, multiply_wide
 
 COST, LOWEST, HIGHEST, CLASS, FIXED, CAP, WEIGHTED = range(7)

@@ -7,10 +7,11 @@ integer codes, negative where a case does not belong to any.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
-from grouper.kernels.jit import kernel, ro, rw
+from grouper.kernels import arguments as types
+from grouper.kernels.arguments import ro, rw
+from grouper.kernels.jit import kernel
 from grouper.kernels.wide import multiply
 
 SQUARE_LIMBS = 4
