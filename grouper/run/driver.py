@@ -6,7 +6,7 @@ Its own work per part is small and constant; everything per case happens in the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -69,9 +69,9 @@ from grouper.settlement.months import (
 )
 from grouper.settlement.perdiem import PerDiemMonths, settle_per_diem
 from grouper.settlement.prices import make_price_list
-from grouper.settlement.reviews import Decided, ReviewedCase, decide
+from grouper.settlement.reviews import Decided, Reviewed, decide
 from grouper.settlement.routes import ROUTES
-from grouper.settlement.rules import CLASSES, Rule
+from grouper.settlement.rules import CLASSES
 
 _STAY_BUCKETS = 16
 
@@ -124,12 +124,12 @@ class Driver:
         benchmarks = make_benchmarks(self.codes, self.published, statistics, self.policy)
         self.manifest.warnings += benchmarks.warnings
         halved = self._halved(plan)
-        pricing, cells = make_pricing(self.context, self.people, benchmarks, plan, halved)
+        pricing = make_pricing(self.context, self.people, benchmarks, plan, halved)
         write_versions(self.context, plan, pricing, duplicates)
         reviewed = with_factors(grouped.reviewed, halved, pricing)
         closed = Closed(self.context)
         reviewed = closed.reviewed(reviewed, accounts)
-        decided = self._decide(benchmarks, cells, accounts, reviewed)
+        decided = self._decide(benchmarks, pricing, accounts, reviewed)
         self.manifest.warnings += decided.warnings
         quota = self.policy.supervision.review_quota
         self.manifest.notes["review_quota"] = review_quota(
@@ -257,12 +257,20 @@ class Driver:
     def _decide(
         self,
         benchmarks: Benchmarks,
-        cells: list[list[Rule]],
+        pricing: values.Pricing,
         accounts: Accounts,
-        reviewed: Sequence[ReviewedCase],
+        reviewed: Reviewed,
     ) -> Decided:
         if not self.policy.price.table:
-            return decide(self.region, self.policy, benchmarks, cells, accounts, reviewed)
+            return decide(
+                self.region,
+                self.policy,
+                benchmarks,
+                pricing.rules,
+                pricing.kept,
+                accounts,
+                reviewed,
+            )
         told = [
             f"review_without_effect: case '{review.case_id}' is paid a price"
             for review in self.region.reviews
@@ -301,7 +309,7 @@ class Driver:
         grouped: Grouped,
         plan: IntakePlan,
         halved: dict[int, NDArray[np.int64]],
-        reviewed: Sequence[ReviewedCase],
+        reviewed: Reviewed,
         paid: dict[AccountKey, Account],
         decided: Decided,
     ) -> tuple[dict[AccountKey, Account], list[Any]]:
@@ -315,13 +323,13 @@ class Driver:
             self.policy,
         )
         recomputed = with_coefficients(benchmarks, own)
-        pricing, cells = make_pricing(self.context, self.people, recomputed, plan, halved)
+        pricing = make_pricing(self.context, self.people, recomputed, plan, halved)
         books = {key: replace(account, points=0) for key, account in paid.items()}
         totals = self._point_totals("year points", pricing)
         keys = plan.accounts.keys()
         for a, (_, points) in zip(*totals.paid.rows(), strict=True):
             books[keys[a]].points = points
-        again = decide(self.region, self.policy, recomputed, cells, plan.accounts, reviewed)
+        again = self._decide(recomputed, pricing, plan.accounts, reviewed)
         return books, again.extras
 
     def _side_values(

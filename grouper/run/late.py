@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -25,7 +23,8 @@ from grouper.run.work import WORK
 from grouper.settlement.amounts import MONEY, POINTS
 from grouper.settlement.closed import CASES_FOLDER, cases_file, closed_places
 from grouper.settlement.intake import Accounts
-from grouper.settlement.reviews import ReviewedCase
+from grouper.settlement.months import MONTHS
+from grouper.settlement.reviews import Reviewed
 from grouper.settlement.routes import DRG, ROUTES
 
 UInt64s = NDArray[np.uint64]
@@ -105,21 +104,19 @@ class Closed:
             found[pool, month] = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
         return found
 
-    def reviewed(self, cases: Sequence[ReviewedCase], accounts: Accounts) -> list[ReviewedCase]:
+    def reviewed(self, cases: Reviewed, accounts: Accounts) -> Reviewed:
         """The reviewed cases, each told whether it arrived after its month was closed."""
-        told = list(cases)
-        rows: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for row, case in enumerate(cases):
-            if case.account >= 0 and self.ids:
-                _, pool, month = accounts.key(case.account)
-                if (pool, month) in self.ids:
-                    rows[pool, month].append(row)
+        late = np.zeros(len(cases), np.bool_)
+        places = accounts.pool_month(cases.account.astype(np.int32))
         reviews = self.context.region.reviews
-        for place, mine in rows.items():
-            names = pa.array([reviews[cases[row].review].case_id for row in mine], pa.string())
-            for row, known in zip(mine, _among(names, self.ids[place]).tolist(), strict=True):
-                told[row] = told[row]._replace(late=not known)
-        return told
+        for (pool, month), pairs in self.ids.items():
+            if pool not in accounts.pools or month not in accounts.months:
+                continue
+            place = accounts.pools.index(pool) * MONTHS + accounts.months.index(month)
+            rows = np.flatnonzero((cases.account >= 0) & (places == place))
+            names = [reviews[review].case_id for review in cases.review[rows].tolist()]
+            late[rows] = ~_among(pa.array(names, pa.string()), pairs)
+        return replace(cases, late=late)
 
     def late_cases(self) -> pa.Table | None:
         """The late cases, sorted by id; None where the region keeps no closed statements.

@@ -14,7 +14,7 @@ from grouper.settlement.benchmarks import Benchmarks, hospital_coefficients
 from grouper.settlement.intake import IntakePlan
 from grouper.settlement.numbers import p8
 from grouper.settlement.policy import BY_HOSPITAL
-from grouper.settlement.rules import Rule, cell_rules, compile_rules, price_rules
+from grouper.settlement.rules import cell_rules, compile_rules, price_rules
 
 
 def make_pricing(
@@ -23,8 +23,8 @@ def make_pricing(
     benchmarks: Benchmarks,
     plan: IntakePlan,
     halved: dict[int, NDArray[np.int64]],
-) -> tuple[values.Pricing, list[list[Rule]]]:
-    """How points of a case are found, and the rules of every cell.
+) -> values.Pricing:
+    """How points of a case are found.
 
     Args:
         context: the run.
@@ -34,7 +34,6 @@ def make_pricing(
         halved: rows of the stays that a readmission halves, by part.
     """
     policy, region = context.policy, context.region
-    cells = cell_rules(benchmarks, policy)
     per_diem: tuple[int, ...] = ()
     if policy.per_diem.used:
         table = policy.per_diem.table
@@ -44,26 +43,24 @@ def make_pricing(
         means, levels = people.hospital_means(), plan.accounts.levels
         own = np.array(hospital_coefficients(benchmarks, means, levels, policy), np.int64)
     classes: tuple[int, ...] = ()
-    slots = cells
-    if plan.prices is not None:
+    if plan.prices is None:
+        slots = cell_rules(benchmarks, policy)
+    else:
         classes, slots = plan.prices.classes, price_rules(plan.prices)
     kept = None
     if halved:
         part = policy.readmission.factor
         scaled = [[rule.kept(part) for rule in rules] for rules in slots]
         kept = compile_rules(scaled, factors=plan.with_factors)
-    return (
-        values.Pricing(
-            rules=compile_rules(slots, factors=plan.with_factors),
-            accounts=plan.accounts,
-            classes=classes,
-            per_diem=per_diem,
-            own=own,
-            halved=halved,
-            keep=policy.readmission.factor,
-            kept=kept,
-        ),
-        cells,
+    return values.Pricing(
+        rules=compile_rules(slots, factors=plan.with_factors),
+        accounts=plan.accounts,
+        classes=classes,
+        per_diem=per_diem,
+        own=own,
+        halved=halved,
+        keep=policy.readmission.factor,
+        kept=kept,
     )
 
 

@@ -37,7 +37,7 @@ from grouper.settlement.facts import FactsWriter
 from grouper.settlement.history import take_in_history
 from grouper.settlement.intake import REJECTED_SCHEMA, Intake, IntakePlan, intake_columns, take_in
 from grouper.settlement.prices import BILLS_SCHEMA
-from grouper.settlement.reviews import ReviewedCase, find_reviewed
+from grouper.settlement.reviews import Reviewed, find_reviewed
 from grouper.settlement.routes import CODE, DRG, PER_DIEM, ROUTES
 from grouper.settlement.statistics import CellSums, cell_count
 
@@ -135,7 +135,7 @@ class GroupResult:
     per_diem: AccountSums | None = None
     counts: Counter[str] = field(default_factory=Counter)
     cost: Counter[str] = field(default_factory=Counter)
-    reviewed: list[ReviewedCase] = field(default_factory=list)
+    reviewed: list[Reviewed] = field(default_factory=list)
     apart: list[Ints] = field(default_factory=list)
     odd: pa.Table | None = None
 
@@ -275,7 +275,7 @@ def _count(
 
 def _reviewed(
     shared: GroupShared, part: Part, grouped: GroupedBatch, intake: Intake, first: int
-) -> list[ReviewedCase]:
+) -> list[Reviewed]:
     if not len(shared.review_hashes):
         return []
     marks = np.zeros(len(grouped.case_id), np.int8)
@@ -283,20 +283,12 @@ def _reviewed(
     mark(readonly(one), readonly(two), readonly(shared.review_hashes), marks, 1)
     # A review is of the case, and so of the list that counts.
     rows = np.flatnonzero((marks > 0) & (intake.reason != CODE["superseded"]))
-    ids = grouped.case_id.take(pa.array(rows)).to_pylist()
-    return [
-        ReviewedCase(
-            review,
-            part.number,
-            first + row,
-            int(intake.cell[row]),
-            int(intake.account[row]),
-            int(intake.total[row]),
-            int(intake.compliant[row]),
-            None if intake.factor is None else int(intake.factor[row]),
-        )
-        for review, row in find_reviewed(ids, rows, shared.reviewed)
-    ]
+    review = find_reviewed(grouped.case_id.take(pa.array(rows)).to_pylist(), shared.reviewed)
+    rows, review = rows[review >= 0], review[review >= 0]
+    columns = (intake.cell, intake.account, intake.total, intake.compliant)
+    factor = None if intake.factor is None else intake.factor[rows]
+    mine = (first + rows, *(column[rows] for column in columns))
+    return [Reviewed.found(review, part.number, mine, factor)]
 
 
 def _stays(batch: pa.RecordBatch, intake: Intake, part: int, first: int) -> Ints:

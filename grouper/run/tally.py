@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -24,9 +24,9 @@ from grouper.run.books import (
 from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.intake import Accounts
 from grouper.settlement.months import MONTHS, Account, AccountKey
-from grouper.settlement.numbers import SCALE, half_up
+from grouper.settlement.numbers import SCALE
 from grouper.settlement.region import LEVELS
-from grouper.settlement.reviews import ReviewedCase
+from grouper.settlement.reviews import Reviewed
 from grouper.settlement.routes import CODE
 from grouper.settlement.rules import CLASSES
 from grouper.settlement.statistics import SumTotal, cell_count
@@ -40,7 +40,7 @@ class Grouped:
         self.cases = 0
         self.counts: Counter[str] = Counter()
         self.cost: Counter[str] = Counter()
-        self.reviewed: list[ReviewedCase] = []
+        self._reviewed: list[Reviewed] = []
         self.apart: list[NDArray[np.int64]] = []
         self.odd: list[pa.Table] = []
         self._paid = AccountTotal(accounts, AMOUNT_COLUMNS)
@@ -52,13 +52,18 @@ class Grouped:
         self.cases += part.cases
         self.counts.update(part.counts)
         self.cost.update(part.cost)
-        self.reviewed += part.reviewed
+        self._reviewed += part.reviewed
         self.apart += part.apart
         if part.odd is not None:
             self.odd.append(part.odd)
         for total, sums in ((self._paid, part.books), (self._per_diem, part.per_diem)):
             if sums is not None:
                 total.add(sums)
+
+    @cached_property
+    def reviewed(self) -> Reviewed:
+        """The reviewed cases; asked for after the last part."""
+        return Reviewed.join(self._reviewed)
 
     @cached_property
     def books(self) -> dict[int, Account]:
@@ -110,39 +115,43 @@ def by_place(accounts: Accounts, point_value: Mapping[tuple[str, str], int]) -> 
 
 def review_quota(
     accounts: Accounts,
-    reviewed: Sequence[ReviewedCase],
+    reviewed: Reviewed,
     books: Mapping[int, Account],
     quota: Fraction,
 ) -> dict[str, object]:
     """Special reviews beside the cases of route ``drg``, and the hospitals above the quota."""
-    asked: Counter[str] = Counter(accounts.key(c.account)[0] for c in reviewed if c.account >= 0)
-    cases: Counter[str] = Counter()
+    size = len(accounts.pools) * MONTHS
+    mine = reviewed.account[reviewed.account >= 0] // size
+    asked = np.bincount(mine, minlength=len(accounts.hospitals)).tolist()
+    cases = [0] * len(accounts.hospitals)
     for account, book in books.items():
-        cases[accounts.key(account)[0]] += book.cases
+        cases[account // size] += book.cases
     above = [
-        {"hospital": hospital, "reviews": count, "cases": cases[hospital]}
-        for hospital, count in sorted(asked.items())
-        if count > quota * cases[hospital]
+        {"hospital": hospital, "reviews": reviews, "cases": own}
+        for hospital, reviews, own in zip(accounts.hospitals, asked, cases, strict=True)
+        if reviews > quota * own
     ]
-    return {"reviews": asked.total(), "cases": cases.total(), "above": above}
+    return {"reviews": len(mine), "cases": sum(cases), "above": above}
 
 
 def with_factors(
-    reviewed: Sequence[ReviewedCase],
+    reviewed: Reviewed,
     halved: Mapping[int, NDArray[np.int64]],
     pricing: values.Pricing,
-) -> list[ReviewedCase]:
-    """Reviewed cases with the coefficient of their hospital and what a readmission leaves them."""
-    found = []
-    for case in reviewed:
-        if case.account >= 0 and pricing.own.size and case.factor is not None:
-            hospital = case.account // (len(pricing.accounts.pools) * MONTHS)
-            own = int(pricing.own[case.cell // len(LEVELS), hospital])
-            case = case._replace(factor=half_up(case.factor * own, SCALE))
-        if case.part in halved and case.row in halved[case.part]:
-            case = case._replace(keep=pricing.keep)
-        found.append(case)
-    return found
+) -> Reviewed:
+    """Reviewed cases with the coefficient of their hospital, and whether a readmission cuts them.
+
+    As `Pricing.points` sees the same cases.
+    """
+    factor = reviewed.factor
+    if pricing.own.size and len(factor):
+        hospital = reviewed.account // (len(pricing.accounts.pools) * MONTHS)
+        own = pricing.own[np.maximum(reviewed.cell, 0) // len(LEVELS), np.maximum(hospital, 0)]
+        factor = (factor * own + SCALE // 2) // SCALE
+    cut = np.zeros(len(reviewed), np.bool_)
+    for part, rows in halved.items():
+        cut |= (reviewed.part == part) & np.isin(reviewed.row, rows)
+    return replace(reviewed, factor=factor, halved=cut)
 
 
 def reasons_of(benchmarks: Benchmarks, *, priced: bool) -> NDArray[np.int16]:

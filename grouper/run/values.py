@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from grouper.errors import RunError
 from grouper.kernels.points import case_points, case_values
 from grouper.parts import ParquetFile, part_name
 from grouper.run.beside import SideSums, compare
@@ -26,7 +25,7 @@ from grouper.settlement.numbers import SCALE
 from grouper.settlement.readmission import PERSON, earlier_stays
 from grouper.settlement.region import LEVELS
 from grouper.settlement.routes import CODE, DRG, INVALID, PER_DIEM, REASONS, ROUTES
-from grouper.settlement.rules import CLASSES, RuleTable
+from grouper.settlement.rules import CLASSES, RuleTable, too_large
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
@@ -177,10 +176,7 @@ class Pricing:
 def must_fit(facts: Facts, row: int) -> None:
     """Fail where a kernel could not compute a row (-1: it computed all)."""
     if row >= 0:
-        raise RunError(
-            f"the points of case '{facts.case_id[row].as_py()}' are too large to be computed",
-            hint="its cost is absurd beside the mean of all cases: correct it",
-        )
+        raise too_large(facts.case_id[row].as_py())
 
 
 @dataclass(frozen=True)

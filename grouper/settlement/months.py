@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from grouper.counted import counted
 from grouper.errors import RegionError, RunError
@@ -56,9 +57,8 @@ AccountKey = tuple[str, str, str]
 """Hospital, pool and month."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """Points that an approved review adds to a case.
+class Extra(NamedTuple):
+    """Points that approved reviews add to the cases of a hospital, pool and month.
 
     Attributes:
         points: decided − carried points, in 1e-8; may be negative.

@@ -1,63 +1,106 @@
-"""Special review (特病单议): what a decision adds to the points of a case (section 5 and 6).
-
-Reviewed cases are few (a quota of 5 ‰), so they are decided one by one in Python integers.
-"""
+"""Special review (特病单议): what a decision adds to the points of a case (section 5 and 6)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grouper.counted import counted
 from grouper.errors import RegionError
-from grouper.kernels.points import TOTAL_COST
+from grouper.kernels.points import COMPLIANT_COST, case_points
 from grouper.settlement.benchmarks import Benchmarks
 from grouper.settlement.intake import Accounts
-from grouper.settlement.months import Extra, month_after
+from grouper.settlement.months import MONTHS, Extra, month_after
 from grouper.settlement.numbers import SCALE, yuan_text
 from grouper.settlement.policy import BY_HOSPITAL, Policy
 from grouper.settlement.region import LEVELS, Region, Review
 from grouper.settlement.routes import CODE
 from grouper.settlement.rules import (
     AMBIGUOUS,
+    BAND,
+    COST_COLUMN,
     HIGH,
+    LOW,
     UNGROUPED,
     UNSTABLE,
-    Rule,
+    RuleTable,
     high_points,
-    whole_group_points,
+    too_large,
+    whole_group_rules,
 )
 
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
 WHOLE_GROUP = "whole_group"
+_WHOLE = Fraction(1)
+_LATER, _EARLIER = -1, -2
+"""Months of statements that lie behind the settlement year, and before it."""
+_MOST = 2**62
+"""More than any cost."""
+_HALF = 32
+_LOW = 2**_HALF - 1
 
 
-class ReviewedCase(NamedTuple):
-    """A case that stands in reviews.csv.
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The cases that stand in reviews.csv, a column each; int64 unless said otherwise.
 
     Attributes:
         review: position in `Region.reviews`.
         part, row: where the case stands.
         cell, account: negative where the case does not go the ``drg`` route.
-        factor: the case's factor in 1e-8; None where the policy has none.
-        keep: what a readmission leaves of its points.
-        late: it arrived after its month was closed.
+        total, compliant: costs in fen.
+        factor: the case's factor in 1e-8; empty where the policy has none.
+        halved: bool, a readmission leaves only a part of its points.
+        late: bool, it arrived after its month was closed.
     """
 
-    review: int
-    part: int
-    row: int
-    cell: int
-    account: int
-    total: int
-    compliant: int
-    factor: int | None = None
-    keep: Fraction = Fraction(1)
-    late: bool = False
+    review: Ints
+    part: Ints
+    row: Ints
+    cell: Ints
+    account: Ints
+    total: Ints
+    compliant: Ints
+    factor: Ints
+    halved: Mask
+    late: Mask
+
+    @staticmethod
+    def found(
+        review: Ints, part: int, columns: Iterable[NDArray[np.integer]], factor: Ints | None
+    ) -> Reviewed:
+        """Cases of a part; the columns are row, cell, account, total and compliant."""
+        no = np.zeros(len(review), np.bool_)
+        row, cell, account, total, compliant = (c.astype(np.int64) for c in columns)
+        return Reviewed(
+            review, np.full(len(review), part, np.int64), row, cell, account, total, compliant,
+            np.empty(0, np.int64) if factor is None else factor, no, no,
+        )  # fmt: skip
+
+    @staticmethod
+    def join(pieces: Sequence[Reviewed]) -> Reviewed:
+        """The cases of several batches or parts, one after the other."""
+        none = np.empty(0, np.int64)
+        empty = Reviewed.found(none, 0, [none] * 5, None)
+        names = [field.name for field in fields(Reviewed)]
+        return Reviewed(
+            *(np.concatenate([getattr(one, name) for one in (empty, *pieces)]) for name in names)
+        )
+
+    def __len__(self) -> int:
+        """Number of cases."""
+        return len(self.review)
+
+    def take(self, rows: Ints) -> Reviewed:
+        """Some of the cases."""
+        columns = (getattr(self, field.name) for field in fields(self))
+        return Reviewed(*(column[rows] if len(column) else column for column in columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +109,20 @@ class Decided:
 
     Attributes:
         by_part: per part, rows (int64), extra points (int64, 1e-8) and reasons (int16).
-        extras: extra points for the statements.
+        extras: extra points for the statements, added up.
         counts: cases by state of the review.
         warnings: reviews that change nothing.
     """
 
-    by_part: dict[int, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]]
+    by_part: dict[int, tuple[Ints, Ints, NDArray[np.int16]]]
     extras: list[Extra]
     counts: dict[str, int]
     warnings: list[str]
 
 
-def find_reviewed(
-    ids: Sequence[str | None], rows: NDArray[np.int64], index: dict[str, int]
-) -> list[tuple[int, int]]:
-    """(review, row) of the candidates that are reviewed; ``ids`` are the ids at ``rows``."""
-    found = []
-    for case_id, row in zip(ids, rows.tolist(), strict=True):
-        if case_id is not None and (review := index.get(case_id)) is not None:
-            found.append((review, row))
-    return found
+def find_reviewed(ids: Sequence[str | None], index: dict[str, int]) -> Ints:
+    """Position of each id's review, -1 where it has none."""
+    return np.array([-1 if one is None else index.get(one, -1) for one in ids], np.int64)
 
 
 def no_such_case(review: Review) -> RegionError:
@@ -98,13 +135,18 @@ def no_such_case(review: Review) -> RegionError:
     )
 
 
+_STATES = ("approved", "refused", "pending")
+_STATE_OF = {True: 0, False: 1, None: 2}
+
+
 def decide(
     region: Region,
     policy: Policy,
     benchmarks: Benchmarks,
-    cells: Sequence[Sequence[Rule]],
+    rules: RuleTable,
+    kept: RuleTable | None,
     accounts: Accounts,
-    cases: Sequence[ReviewedCase],
+    cases: Reviewed,
 ) -> Decided:
     """Decide all reviewed cases.
 
@@ -112,119 +154,193 @@ def decide(
         region: its reviews.
         policy: which cost counts for high cases.
         benchmarks: of the run.
-        cells: rules by cell.
+        rules: by cell.
+        kept: rules of the stays of which a readmission leaves a part.
         accounts: codes of the run.
         cases: the cases found.
 
     Raises:
         RegionError: a review of a case that does not exist, or that takes off more than the cost.
     """
-    found = {case.review for case in cases}
-    for position, review in enumerate(region.reviews):
-        if position not in found:
-            raise no_such_case(review)
-    by_part: dict[int, list[tuple[int, int, int]]] = {}
-    extras: list[Extra] = []
-    idle: dict[str, list[str]] = {"review_without_effect": [], "review_without_gain": []}
-    counts = {"approved": 0, "refused": 0, "pending": 0, "without_effect": 0}
-    for case in sorted(cases, key=lambda case: (region.reviews[case.review].case_id, case.part)):
-        review = region.reviews[case.review]
-        if case.account < 0:
-            counts["without_effect"] += 1
-            idle["review_without_effect"].append(review.case_id)
-            continue
-        state = {True: "approved", False: "refused", None: "pending"}[review.approved]
-        counts[state] += 1
-        extra = 0
-        if review.approved:
-            decided, carried = _decision(review, policy, benchmarks, cells[case.cell], case)
-            extra = decided - carried
-            key = accounts.key(case.account)
-            row = "" if case.late else _row(review, accounts)
-            extras.append(Extra(*key, extra, row))
-            if decided == carried:
-                idle["review_without_gain"].append(review.case_id)
-        by_part.setdefault(case.part, []).append((case.row, extra, CODE[f"review_{state}"]))
-    arrays = {}
-    for part, rows in by_part.items():
-        columns = list(zip(*sorted(rows), strict=True))
-        arrays[part] = (
-            np.array(columns[0], np.int64),
-            np.array(columns[1], np.int64),
-            np.array(columns[2], np.int16),
-        )
-    told = {
-        "review_without_effect": ("reviewed case", "not paid by points"),
-        "review_without_gain": ("approved case", "with the points as before"),
-    }
-    warnings = [
-        f"{name}: {counted(len(ids), told[name][0])} {told[name][1]}, the first is '{ids[0]}'"
-        for name, ids in idle.items()
-        if ids
-    ]
-    return Decided(arrays, extras, counts, warnings)
+    reviews = region.reviews
+    there = np.zeros(len(reviews), np.bool_)
+    there[cases.review] = True
+    if not there.all():
+        raise no_such_case(reviews[int(np.flatnonzero(~there)[0])])
+    state = np.array([_STATE_OF[review.approved] for review in reviews], np.int64)[cases.review]
+    paid = cases.account >= 0
+    approved = np.flatnonzero(paid & (state == 0))
+    mine = cases.take(approved)
+    months = _months([reviews[review] for review in mine.review.tolist()], accounts)
+    decided, carried = _points(reviews, policy, benchmarks, rules, kept, accounts, mine, months)
+    extra = np.zeros(len(cases), np.int64)
+    extra[approved] = decided - carried
+    by_part = {}
+    codes = np.array([CODE[f"review_{name}"] for name in _STATES], np.int16)
+    order = np.flatnonzero(paid)[np.lexsort((cases.row[paid], cases.part[paid]))]
+    parts, first = np.unique(cases.part[order], return_index=True)
+    for part, rows in zip(parts.tolist(), np.split(order, first)[1:], strict=True):
+        by_part[part] = (cases.row[rows], extra[rows], codes[state[rows]])
+    counts = dict(
+        zip(_STATES, np.bincount(state[paid], minlength=len(_STATES)).tolist(), strict=True)
+    )
+    warnings = []
+    for name, one, told, which in (
+        ("review_without_effect", "reviewed case", "not paid by points", cases.review[~paid]),
+        ("review_without_gain", "approved case", "with the points as before",
+         mine.review[decided == carried]),
+    ):  # fmt: skip
+        if len(which):
+            first_id = min(reviews[review].case_id for review in which.tolist())
+            number = counted(len(which), one)
+            warnings.append(f"{name}: {number} {told}, the first is '{first_id}'")
+    return Decided(
+        by_part,
+        _extras(accounts, mine, months, extra[approved]),
+        counts | {"without_effect": int((~paid).sum())},
+        warnings,
+    )
 
 
-def _decision(
-    review: Review,
+def _points(
+    reviews: Sequence[Review],
     policy: Policy,
     benchmarks: Benchmarks,
-    rules: Sequence[Rule],
-    case: ReviewedCase,
-) -> tuple[int, int]:
-    """(decided, carried) points of an approved case."""
-    rule = next(r for r in rules if r.lowest <= _cost(r, case) <= r.highest)
-    factor = SCALE if case.factor is None else case.factor
-    carried = rule.points(_cost(rule, case), factor, case.keep)
-    whole = rule.kind in (UNSTABLE, UNGROUPED, AMBIGUOUS) or review.kind == WHOLE_GROUP
-    cost = case.total if whole else _cost(rule, case)
-    if review.unreasonable > cost:
+    rules: RuleTable,
+    kept: RuleTable | None,
+    accounts: Accounts,
+    cases: Reviewed,
+    months: Ints,
+) -> tuple[Ints, Ints]:
+    """(decided, carried) points of approved cases.
+
+    Raises:
+        RegionError: a review takes off more than the cost, or was decided before the year.
+    """
+    mine = [reviews[review] for review in cases.review.tolist()]
+    carried, kind = _by_rules(mine, rules, cases, cases.cell, cases.total)
+    if kept is not None:
+        rows = np.flatnonzero(cases.halved)
+        some = cases.take(rows)
+        halved = [mine[row] for row in rows.tolist()]
+        carried[rows], _ = _by_rules(halved, kept, some, some.cell, some.total)
+    whole = np.isin(kind, (UNSTABLE, UNGROUPED, AMBIGUOUS))
+    whole |= np.array([review.kind == WHOLE_GROUP for review in mine], np.bool_)
+    by_compliant = [
+        code
+        for code, column in (
+            (HIGH, policy.high.cost), (LOW, policy.low.cost), (BAND, policy.bands.cost)
+        )
+        if COST_COLUMN[column] == COMPLIANT_COST
+    ]  # fmt: skip
+    cost = np.where(np.isin(kind, by_compliant) & ~whole, cases.compliant, cases.total)
+    taken = np.array([min(review.unreasonable, _MOST) for review in mine], np.int64)
+    _refuse(mine, months, cases, cost, taken, accounts.months[0])
+    decided = carried.copy()
+    rows = np.flatnonzero(whole)
+    some = replace(cases.take(rows), factor=np.empty(0, np.int64))
+    reviewed = [mine[row] for row in rows.tolist()]
+    left, nowhere = (cost - taken)[rows], np.zeros(len(rows), np.int64)
+    decided[rows], _ = _by_rules(reviewed, whole_group_rules(benchmarks.mean), some, nowhere, left)
+    if policy.high.pay == "review":
+        rows = np.flatnonzero(~whole & (kind == HIGH))
+        decided[rows] = _high(policy, benchmarks, cases.take(rows), cost[rows], taken[rows])
+    return decided, carried
+
+
+def _by_rules(
+    reviews: Sequence[Review], rules: RuleTable, cases: Reviewed, cell: Ints, total: Ints
+) -> tuple[Ints, NDArray[np.int8]]:
+    """Points and class of the cases of some reviews."""
+    points, kind = np.empty(len(cell), np.int64), np.empty(len(cell), np.int8)
+    fault = case_points(
+        cell.astype(np.int32), total, cases.compliant, cases.factor,
+        rules.start, rules.bounds, rules.terms, points, kind,
+    )  # fmt: skip
+    if fault >= 0:
+        raise too_large(reviews[fault].case_id)
+    return points, kind
+
+
+def _refuse(
+    reviews: Sequence[Review], months: Ints, cases: Reviewed, cost: Ints, taken: Ints, first: str
+) -> None:
+    """Raise the fault of the first case, by its id, whose review is faulty."""
+    above = taken > cost
+    faults = np.flatnonzero(above | (months == _EARLIER) & ~cases.late).tolist()
+    if not faults:
+        return
+    at = min(faults, key=lambda row: (reviews[row].case_id, cases.part[row]))
+    review = reviews[at]
+    if above[at]:
         raise RegionError(
             f"the unreasonable cost {yuan_text(review.unreasonable)} of case '{review.case_id}' "
-            f"exceeds its cost {yuan_text(cost)}",
+            f"exceeds its cost {yuan_text(int(cost[at]))}",
             file="reviews.csv",
             line=review.row,
             hint="correct the amount",
         )
-    if whole:
-        return whole_group_points(cost - review.unreasonable, benchmarks.mean), carried
-    if rule.kind != HIGH or policy.high.pay != "review":
-        return carried, carried
-    drg, level = divmod(case.cell, len(LEVELS))
-    benchmark = benchmarks.drgs[drg]
-    at = benchmark.levels[level]
-    mean = at.mean if policy.high.mean == "level" else benchmark.region_mean
-    assert benchmark.base_points is not None  # only a stable group has high cases
-    assert mean is not None
-    return (
-        high_points(
-            benchmark.base_points,
-            SCALE if policy.coefficient.kind in BY_HOSPITAL else at.coefficient,
-            cost,
-            review.unreasonable,
-            mean,
-            benchmark.multiple,
-            factor,
-            case.keep,
-        ),
-        carried,
+    raise RegionError(
+        f"the decision of {review.decision_month} lies before the settlement year",
+        file="reviews.csv",
+        line=review.row,
+        hint=f"the cases are of {first[:4]}: correct decision_month",
     )
 
 
-def _cost(rule: Rule, case: ReviewedCase) -> int:
-    return case.total if rule.cost == TOTAL_COST else case.compliant
+def _high(
+    policy: Policy, benchmarks: Benchmarks, cases: Reviewed, cost: Ints, taken: Ints
+) -> list[int]:
+    """Decided points of high cases; cost and what is taken off it in fen."""
+    cells = {}
+    for cell in np.unique(cases.cell).tolist():
+        drg, level = divmod(cell, len(LEVELS))
+        benchmark = benchmarks.drgs[drg]
+        at = benchmark.levels[level]
+        mean = at.mean if policy.high.mean == "level" else benchmark.region_mean
+        assert benchmark.base_points is not None  # only a stable group has high cases
+        assert mean is not None
+        coefficient = SCALE if policy.coefficient.kind in BY_HOSPITAL else at.coefficient
+        cells[cell] = (benchmark.base_points, coefficient, mean, benchmark.multiple)
+    factors = cases.factor.tolist() or [SCALE] * len(cases)
+    keeps = [policy.readmission.factor if halved else _WHOLE for halved in cases.halved.tolist()]
+    found = []
+    rows = zip(cases.cell.tolist(), cost.tolist(), taken.tolist(), factors, keeps, strict=True)
+    for cell, fen, less, factor, keep in rows:
+        base, coefficient, mean, multiple = cells[cell]
+        found.append(high_points(base, coefficient, fen, less, mean, multiple, factor, keep))
+    return found
 
 
-def _row(review: Review, accounts: Accounts) -> str:
-    """The month in whose statement the extra points stand; empty: they go to clearing."""
-    month = month_after(review.decision_month)
-    if month > accounts.months[-1]:
-        return ""
-    if month < accounts.months[0]:
-        raise RegionError(
-            f"the decision of {review.decision_month} lies before the settlement year",
-            file="reviews.csv",
-            line=review.row,
-            hint=f"the cases are of {accounts.months[0][:4]}: correct decision_month",
-        )
-    return month
+def _months(reviews: Sequence[Review], accounts: Accounts) -> Ints:
+    """Position of the month in whose statement the extra points of each review stand."""
+    numbers = {}
+    for decided in {review.decision_month for review in reviews}:
+        month = month_after(decided)
+        if month < accounts.months[0]:
+            numbers[decided] = _EARLIER
+        elif month > accounts.months[-1]:
+            numbers[decided] = _LATER
+        else:
+            numbers[decided] = accounts.months.index(month)
+    return np.array([numbers[review.decision_month] for review in reviews], np.int64)
+
+
+def _extras(accounts: Accounts, cases: Reviewed, months: Ints, points: Ints) -> list[Extra]:
+    """The extra points by account and month of the statement; late ones go to clearing."""
+    row = np.where(cases.late, _LATER, months)
+    places = cases.account * (MONTHS + 1) + row + 1
+    order = np.argsort(places, kind="stable")
+    first = np.flatnonzero(np.diff(places[order], prepend=-1))
+    if not len(first):
+        return []
+    # In two halves, so that no sum can overflow.
+    low = np.add.reduceat(points[order] & _LOW, first).tolist()
+    high = np.add.reduceat(points[order] >> _HALF, first).tolist()
+    keys, rows = accounts.keys(), ("", *accounts.months)
+    found = []
+    for place, up, down in zip(places[order][first].tolist(), high, low, strict=True):
+        account, month = divmod(place, MONTHS + 1)
+        hospital, pool, own = keys[account]
+        found.append(Extra(hospital, pool, own, (up << _HALF) + down, rows[month]))
+    return found

@@ -38,7 +38,8 @@ CLASSES: Final = ("normal", "high", "low", "band", "unstable", "ungrouped", "amb
 NORMAL, HIGH, LOW, BAND, UNSTABLE, UNGROUPED, AMBIGUOUS = range(len(CLASSES))
 
 ANY_COST = 2**63 - 1
-_COLUMN = {"total_cost": TOTAL_COST, "compliant_cost": COMPLIANT_COST}
+COST_COLUMN: Final = {"total_cost": TOTAL_COST, "compliant_cost": COMPLIANT_COST}
+"""Values of COST by name of the column."""
 _LIMB_MASK = 2**LIMB_BITS - 1
 _FACTOR_BITS = 40
 _WHOLE = Fraction(1)
@@ -145,9 +146,9 @@ def by_cost_slope(mean: Fraction) -> Fraction:
     return Fraction(100 * SCALE) / mean
 
 
-def whole_group_points(cost: int, mean: Fraction) -> int:
-    """Points of a cost in fen under whole-group treatment, rounded once."""
-    return half_up(cost * 100 * SCALE * mean.denominator, mean.numerator)
+def whole_group_rules(mean: Fraction) -> RuleTable:
+    """One cell, in which every cost is paid by whole-group treatment."""
+    return compile_rules([[_by_cost(UNGROUPED, _WHOLE, mean)]])
 
 
 def _by_cost(kind: int, share: Fraction, mean: Fraction) -> Rule:
@@ -171,7 +172,7 @@ def _stable(benchmark: Benchmark, level: LevelBenchmark, policy: Policy) -> list
         most = -1 if policy.low.with_coefficient else base
         rules.append(
             Rule(
-                _COLUMN[policy.low.cost],
+                COST_COLUMN[policy.low.cost],
                 0,
                 last,
                 LOW,
@@ -184,7 +185,7 @@ def _stable(benchmark: Benchmark, level: LevelBenchmark, policy: Policy) -> list
     if mean is not None:
         rules.extend(
             Rule(
-                _COLUMN[policy.bands.cost],
+                COST_COLUMN[policy.bands.cost],
                 _first_above(band.above * mean),
                 _last_below(band.up_to * mean, inclusive=True),
                 BAND,
@@ -204,7 +205,7 @@ def _high(
     mean = level.mean if policy.high.mean == "level" else benchmark.region_mean
     assert bound is not None
     assert mean is not None
-    cost = _COLUMN[policy.high.cost]
+    cost = COST_COLUMN[policy.high.cost]
     first = (
         -(-bound.numerator // bound.denominator) if policy.high.inclusive else _first_above(bound)
     )
@@ -305,3 +306,11 @@ def _terms(rule: Rule, *, factors: bool) -> list[int]:
 
 def _limbs(number: int) -> list[int]:
     return [(number >> (LIMB_BITS * place)) & _LIMB_MASK for place in range(LIMBS)]
+
+
+def too_large(case_id: str) -> RunError:
+    """What to tell of a case whose points do not fit 63 bits."""
+    return RunError(
+        f"the points of case '{case_id}' are too large to be computed",
+        hint="its cost is absurd beside the mean of all cases: correct it",
+    )
