@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -80,3 +81,26 @@ def id_hashes(case_id: pa.Array) -> tuple[UInt64Array, UInt64Array]:
     text, bounds = text_buffers(case_id)
     hash_strings(text, bounds, first, second)
     return first, second
+
+
+def several_times(hashes: UInt64Array) -> UInt64Array:
+    """The hashes that stand more than once, once each, sorted."""
+    ordered = np.sort(hashes)
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def repeated_ids(columns: Iterable[pa.Array]) -> UInt64Array:
+    """Hash pairs of the ids that stand more than once in these columns: uint64[k, 2], sorted."""
+    pairs = [np.empty((0, 2), np.uint64)]
+    for column in columns:
+        found = np.stack(id_hashes(column), axis=1)
+        known = (
+            column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else slice(None)
+        )
+        pairs.append(found[known])
+    whole = np.concatenate(pairs)
+    suspects = several_times(whole[:, 0])
+    if not len(suspects):
+        return whole[:0]
+    found, times = np.unique(whole[np.isin(whole[:, 0], suspects)], axis=0, return_counts=True)
+    return np.ascontiguousarray(found[times > 1])

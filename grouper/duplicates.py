@@ -22,7 +22,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grouper.caseids import CONFLICTING, REPEATED, SUPERSEDED, id_hashes, list_keys, repeated_among
+from grouper.caseids import (
+    CONFLICTING,
+    REPEATED,
+    SUPERSEDED,
+    id_hashes,
+    list_keys,
+    repeated_among,
+    several_times,
+)
 from grouper.cases import CaseSource, Part, read_part
 from grouper.execution import Runner
 from grouper.kernels.arrays import readonly
@@ -159,9 +167,7 @@ class _Buckets:
 def _bucket_duplicates(shared: _Saved, buckets: range) -> UInt64Array:
     """What stands more than once in some buckets, once each, sorted."""
     ids = _Buckets(shared, buckets)
-    ordered = np.concatenate([NO_DUPLICATES[:, 0], *ids.first])
-    ordered.sort()
-    suspects = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    suspects = several_times(np.concatenate([NO_DUPLICATES[:, 0], *ids.first]))
     if not len(suspects):
         return np.empty((0, 3), np.uint64) if shared.versioned else NO_DUPLICATES
     pairs, version = ids.rows(suspects)

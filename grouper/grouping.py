@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grouper.caseids import REASON as REASON
-from grouper.caseids import id_hashes, repeated_among
+from grouper.caseids import id_hashes, repeated_among, repeated_ids
 from grouper.cases import (
     COLUMNS,
     GROUPING_REQUIRED,
@@ -388,11 +388,7 @@ def group_counted(
     present = check_columns(table.schema, columns_for(scheme), required=required_for(scheme))
     table = table.select(list(present)).combine_chunks()
     batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
-    ids = pa.concat_arrays([_plain(b.column("case_id")) for b in batches])
-    counted = ids.drop_null().value_counts()
-    repeated = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
-    pairs = np.stack(id_hashes(repeated), axis=1)
-    duplicates = np.ascontiguousarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+    duplicates = repeated_ids(batch.column("case_id") for batch in batches)
     counts: Counter[str] = Counter()
     results = []
     for batch in batches:
