@@ -283,17 +283,16 @@ class Driver:
         """Accounts with their points: paid, simulated, per day."""
         totals = self._point_totals("points", pricing)
         keys = accounts.keys()
-        paid = {keys[a]: replace(book) for a, book in grouped.books.items()}
-        for a, (_, points) in zip(*totals.paid.rows(), strict=True):
-            paid[keys[a]].points = points
         simulated = {
             keys[a]: Account(cases=cases, points=points)
             for a, (cases, points) in zip(*totals.simulated.rows(), strict=True)
         }
-        daily = {keys[a]: replace(book) for a, book in grouped.per_diem.items()}
-        for a, (_, points) in zip(*totals.per_diem.rows(), strict=True):
-            daily[keys[a]].points = points
-        return paid, simulated, daily
+        books = []
+        for total, known in ((totals.paid, grouped.books), (totals.per_diem, grouped.per_diem)):
+            for a, (_, points) in zip(*total.rows(), strict=True):
+                known[a].points = points
+            books.append({keys[a]: book for a, book in known.items()})
+        return books[0], simulated, books[1]
 
     def _point_totals(self, stage: str, pricing: values.Pricing) -> PointTotals:
         shared = values.PointsShared(str(self.out), pricing)

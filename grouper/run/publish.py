@@ -148,12 +148,10 @@ def close_accounts(
     late = outcome.late
     stated = sum(row.cases for row in outcome.months.statements.values())
     stated += sum(row.cases for row in late.values())
-    in_months = {
-        key: (cases - late[key].cases, points - late[key].points)
-        if key in late
-        else (cases, points)
-        for key, (cases, points) in {**dict.fromkeys(late, (0, 0)), **written.paid}.items()
-    }
+    in_months = dict(written.paid)
+    for key, row in late.items():
+        cases, points = written.paid.get(key, (0, 0))
+        in_months[key] = (cases - row.cases, points - row.points)
     settled = sum(row.cases for row in outcome.year_end.cleared.values())
     booked = sum(book.total for book in grouped.books.values())
     rows = sum(pq.read_metadata(out / "points" / part_name(number)).num_rows for number in numbers)

@@ -67,12 +67,12 @@ class Grouped:
 
     @cached_property
     def books(self) -> dict[int, Account]:
-        """Accounts of route ``drg``, without their points; asked for after the last part."""
+        """Accounts of route ``drg``; asked for after the last part, points are filled in later."""
         return books_of(self._paid)
 
     @cached_property
     def per_diem(self) -> dict[int, Account]:
-        """Accounts of route ``per_diem``; asked for after the last part."""
+        """Accounts of route ``per_diem``, in the same way."""
         return books_of(self._per_diem)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -197,20 +197,21 @@ def settle_months(
             extra_rows[extra.hospital_id, extra.pool, extra.row].append(extra)
     kept = closed_places(region.statements)
     statements = {}
-    for key in sorted({*accounts, *extra_rows, *deductions, *region.statements}):
-        if key[1:] in kept:
+    none = Account()
+    # The keys of the accounts come in order, so that there is little to sort.
+    for key in sorted(dict.fromkeys((*accounts, *extra_rows, *deductions, *region.statements))):
+        if kept and key[1:] in kept:
             if key in region.statements:
                 statements[key] = region.statements[key]
             continue
-        account = accounts.get(key, Account())
         statements[key] = _statement(
             region,
             policy.month.ratio,
             key,
-            account,
+            accounts.get(key, none),
             values,
-            extra_rows.get(key, []),
-            deductions.get(key, []),
+            extra_rows.get(key, ()),
+            deductions.get(key, ()),
         )
     return Months(values, statements, warnings)
 
@@ -224,7 +225,7 @@ def point_values(
 ) -> dict[tuple[str, str], MonthValue]:
     """Point value of every pool and month that has accounts."""
     pools: dict[str, dict[str, Account]] = defaultdict(lambda: defaultdict(Account))
-    for (_, pool, month), account in sorted(accounts.items()):
+    for (_, pool, month), account in accounts.items():
         pools[pool][month].add(account)
     if (
         policy.month.basis == "fund"
@@ -346,35 +347,41 @@ def _statement(
     key: AccountKey,
     account: Account,
     values: Mapping[tuple[str, str], MonthValue],
-    extras: list[Extra],
-    deductions: list[Deduction],
+    extras: Sequence[Extra],
+    deductions: Sequence[Deduction],
 ) -> HospitalMonth:
-    _, pool, month = key
-    known = values.get((pool, month))
-    frozen = region.closed.get((pool, month))
+    # Plain loops over integers: there are tens of thousands of statements.
+    place = key[1:]
+    known = values.get(place)
+    frozen = region.closed.get(place)
     value = known.value if known else frozen.point_value if frozen else None
-    deducted = sum(deduction.points for deduction in deductions)
+    deducted = audit = 0
+    for deduction in deductions:
+        deducted += deduction.points
+        audit += deduction.money
     if deducted and value is None:
+        _, pool, month = key
         raise RegionError(
             f"points are deducted in {month}, and pool '{pool}' has no point value there",
             file="deductions.csv",
             line=next(d.row for d in deductions if d.points),
             hint="name a month in which the pool has cases",
         )
-    # Plain integers over one denominator: there are tens of thousands of statements.
+    extra_points = added = 0
+    for extra in extras:
+        extra_points += extra.points
+        added += extra.points * values[extra.pool, extra.month].value
     worth = account.points * (value or 0)
-    audit = sum(deduction.money for deduction in deductions)
-    exact = (worth - account.cash * _PER_FEN) * ratio.numerator
-    exact -= audit * _PER_FEN * ratio.denominator
-    added = sum(extra.points * values[extra.pool, extra.month].value for extra in extras)
+    below = _PER_FEN * ratio.denominator
+    exact = (worth - account.cash * _PER_FEN) * ratio.numerator - audit * below
     taken = deducted * (value or 0) * ratio.denominator
     gross = half_up(worth, _PER_FEN)
-    prepaid = half_up(exact, _PER_FEN * ratio.denominator)
-    paid = half_up(exact + added * ratio.numerator - taken, _PER_FEN * ratio.denominator)
+    prepaid = half_up(exact, below)
+    paid = half_up(exact + added * ratio.numerator - taken, below)
     return HospitalMonth(
         cases=account.cases,
         points=account.points,
-        extra_points=sum(extra.points for extra in extras),
+        extra_points=extra_points,
         deducted_points=deducted,
         gross=gross,
         cash=account.cash,

@@ -24,8 +24,14 @@ _REGION = 0
 
 
 def _money(values: Sequence[Fraction | int | None]) -> pa.Array:
-    fen = (rounded(v) if isinstance(v, Fraction) else v for v in values)
-    return exact_column(fen, MONEY)
+    return exact_column(map(_fen, values), MONEY)
+
+
+def _fen(value: Fraction | int | None) -> int | None:
+    # Most are integers, which are not worth the question to the abstract class of all numbers.
+    if type(value) is int:
+        return value
+    return rounded(value) if isinstance(value, Fraction) else value
 
 
 def _points(values: Sequence[int | None]) -> pa.Array:
