@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ from grouper.run.lists import check_lists, list_plan, rejecting_plan
 from grouper.run.oddcodes import write_odd_codes
 from grouper.run.population import People
 from grouper.run.pricing import make_pricing, with_coefficients
-from grouper.run.publish import Outcome, close_accounts, publish
+from grouper.run.publish import Basis, Outcome, close_accounts, publish, settle
 from grouper.run.reuse import Reuse, open_reuse, take_lists
 from grouper.run.scope import Scope
 from grouper.run.survey import Survey, confirm, places_of
@@ -49,7 +49,6 @@ from grouper.settlement.benchmarks import (
     make_benchmarks,
 )
 from grouper.settlement.checks import Check, check_counts, require
-from grouper.settlement.clearing import clear_year
 from grouper.settlement.dip import Catalogue, make_catalogue
 from grouper.settlement.intake import (
     AMOUNTS,
@@ -60,13 +59,7 @@ from grouper.settlement.intake import (
 )
 from grouper.settlement.lacking import check_region, lacking
 from grouper.settlement.late import late_sums
-from grouper.settlement.months import (
-    Account,
-    AccountKey,
-    MonthValue,
-    point_values,
-    settle_months,
-)
+from grouper.settlement.months import Account, AccountKey, Extra, point_values
 from grouper.settlement.perdiem import PerDiemMonths, settle_per_diem
 from grouper.settlement.prices import make_price_list
 from grouper.settlement.reviews import Decided, Reviewed, decide
@@ -93,6 +86,11 @@ class Driver:
 
     def execute(self) -> None:
         """Run all stages and write the manifest."""
+        # What needs no worker is done aside while they are at a stage that does not need it.
+        with ThreadPoolExecutor(1) as aside:
+            self._execute(aside)
+
+    def _execute(self, aside: Executor) -> None:
         survey = take_survey(self.context)
         cities = set(survey.cities) - {""}
         accounts = make_accounts(self.region, self.policy, self.manifest.year, cities)
@@ -129,33 +127,34 @@ class Driver:
         reviewed = with_factors(grouped.reviewed, halved, pricing)
         closed = Closed(self.context)
         reviewed = closed.reviewed(reviewed, accounts)
-        decided = self._decide(benchmarks, pricing, accounts, reviewed)
+        deciding = aside.submit(self._decide, benchmarks, pricing, accounts, reviewed)
+        paid, simulated, daily = self._points(pricing, grouped, accounts)
+        decided = deciding.result()
         self.manifest.warnings += decided.warnings
         quota = self.policy.supervision.review_quota
         self.manifest.notes["review_quota"] = review_quota(
             accounts, grouped.reviewed, grouped.books, quota
         )
-        paid, simulated, daily = self._points(pricing, grouped, accounts)
-        months = settle_months(self.region, self.policy, self.manifest.year, paid, decided.extras)
+        year, extras = self.manifest.year, decided.extras
+        books = self._year_books(benchmarks, grouped, plan, halved, reviewed, paid, decided)
         late = late_sums(self.region, paid, self.manifest.warnings)
-        per_diem = settle_per_diem(self.region, self.policy, self.manifest.year, daily)
-        books, extras = self._year_books(benchmarks, grouped, plan, halved, reviewed, paid, decided)
-        year_end = clear_year(
-            self.region, self.policy, self.manifest.year, books, extras, months.statements
-        )
-        beside = self._side_values(months.values, simulated)
-        written = self._values(pricing, benchmarks, decided, beside, per_diem)
-        outcome = Outcome(
+        per_diem = settle_per_diem(self.region, self.policy, year, daily)
+        value = self._side_values(paid, simulated)
+        basis = Basis(
             self.region, self.context.scheme, self.policy, self.codes, accounts, statistics,
-            benchmarks, months,
-            year_end, per_diem, written.beside, late, closed.late_cases(),
+            benchmarks,
         )  # fmt: skip
+        settling = aside.submit(settle, self.out, basis, year, self.numbers, paid, extras, books)
+        written = self._values(pricing, benchmarks, decided, value, per_diem)
+        outcome = Outcome(
+            basis, settling.result(), per_diem, written.beside, late, closed.late_cases()
+        )
         if lists is not None:
             check_lists(self.context, lists, duplicates)
         elif reuse is not None:
             take_lists(self.out, self.manifest, reuse)
         more, moved = scope.close(grouped)
-        made = publish(self.out, self.manifest, outcome, self.numbers, more)
+        made = publish(self.out, self.manifest, outcome, more)
         self._check_all(moved)
         self._check_all(close_accounts(self.out, made, outcome, grouped, written, self.numbers))
         self.manifest.warnings.sort()
@@ -311,7 +310,7 @@ class Driver:
         reviewed: Reviewed,
         paid: dict[AccountKey, Account],
         decided: Decided,
-    ) -> tuple[dict[AccountKey, Account], list[Any]]:
+    ) -> tuple[dict[AccountKey, Account], list[Extra]]:
         """Accounts and extra points of the clearing; with coefficients of the year where asked."""
         if self.policy.year_end.coefficients == "kept" or self.people.source is None:
             return paid, decided.extras
@@ -332,17 +331,15 @@ class Driver:
         return books, again.extras
 
     def _side_values(
-        self,
-        known: Mapping[tuple[str, str], MonthValue],
-        simulated: Mapping[AccountKey, Account],
+        self, paid: Mapping[AccountKey, Account], simulated: Mapping[AccountKey, Account]
     ) -> dict[tuple[str, str], int]:
         """Point values by pool and month; of months with simulated cases only, their own."""
-        found = {key: value.value for key, value in known.items()}
-        alone = {key: book for key, book in simulated.items() if key[1:] not in found}
+        year = self.manifest.year
+        values = point_values(self.region, self.policy, year, paid, [])
+        alone = {key: book for key, book in simulated.items() if key[1:] not in values}
         if alone:
-            made = point_values(self.region, self.policy, self.manifest.year, alone, [])
-            found |= {key: value.value for key, value in made.items()}
-        return found
+            values |= point_values(self.region, self.policy, year, alone, [])
+        return {key: value.value for key, value in values.items()}
 
     def _values(
         self,
