@@ -109,9 +109,11 @@ class Signature(_NamedTuple):
 
 void: Final = Scalar("void")
 int8: Final = Scalar("int8")
+int16: Final = Scalar("int16")
 int32: Final = Scalar("int32")
 int64: Final = Scalar("int64")
 uint8: Final = Scalar("uint8")
+uint16: Final = Scalar("uint16")
 uint32: Final = Scalar("uint32")
 uint64: Final = Scalar("uint64")
 

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from grouper.codelists import build_index, read_codes
-from grouper.kernels.arrays import readonly
+from grouper.codelists import CodeLists, build_index, kinds_of, read_codes
+from grouper.kernels.codefacts import find_saying, join_facts
 from grouper.kernels.codes import CodeIndex
 from grouper.kernels.layout import UNKNOWN
 from grouper.quality.thresholds import Thresholds
@@ -161,7 +161,7 @@ def code_facts(codes: str, thresholds: Thresholds, successors: Mapping[str, str]
         flags[kind] = facts
     # Kinds are looked up in the scheme's way, and that is told by the table of codes alone.
     none = np.empty((0, 0), np.uint64)
-    index = build_index(CodeTable(tuple(keys), readonly(kinds), np.empty(0, np.int32), none))
+    index = build_index(CodeTable(tuple(keys), kinds, np.empty(0, np.int32), none))
     return CodeFacts(index, flags, lowest, highest, dict(successors))
 
 
@@ -193,97 +193,107 @@ class CodeList:
     """The codes of a batch, one after the other.
 
     Attributes:
-        flags: uint16[codes], `Fact`.
-        entries: int32[codes], position of each in the dictionary.
-        entry_kinds: int32[], kinds of the dictionary's entries (positions in `CodeFacts`).
+        said: uint16[], `Fact` of each entry; entries are those of the column's dictionary, or the
+            codes themselves where it has none.
+        entries: int32[codes], entry of each code.
+        entry_kinds: int32[], kinds of the entries (positions in `CodeFacts`).
         offsets: int32[rows + 1], where the list of each row begins.
         column: the column itself, for its texts; None where it is absent.
     """
 
-    flags: Flags
+    said: Flags
     entries: NDArray[np.int32]
     entry_kinds: NDArray[np.int32]
     offsets: NDArray[np.int32]
     column: pa.Array | None
 
     @cached_property
+    def _facts(self) -> tuple[Flags, Flags]:
+        rows = len(self.offsets) - 1
+        every, principal = np.empty(rows, np.uint16), np.empty(rows, np.uint16)
+        join_facts(self.said, self.entries, self.offsets, every, principal)
+        return every, principal
+
+    @property
     def of_row(self) -> Flags:
         """uint16[rows], everything that some code of the row says."""
-        found = np.zeros(len(self.offsets) - 1, np.uint16)
-        some = self._some
-        if len(some):
-            found[some] = np.bitwise_or.reduceat(self.flags, self.offsets[some])
-        return found
+        return self._facts[0]
 
-    @cached_property
+    @property
     def principal(self) -> Flags:
         """uint16[rows], what the first code says; 0 where there is none."""
-        found = np.zeros(len(self.offsets) - 1, np.uint16)
-        found[self._some] = self.flags[self.offsets[self._some]]
+        return self._facts[1]
+
+    def saying(self, wanted: Flags) -> tuple[Places, Places]:
+        """Where the codes stand that say what is wanted of their row, rising, and these rows.
+
+        Args:
+            wanted: uint16[rows], one fact of these is enough; 0 passes the row over.
+        """
+        places, rows = np.empty(len(self.entries), np.int64), np.empty(len(self.entries), np.int64)
+        found = find_saying(self.said, self.entries, self.offsets, wanted, places, rows)
+        return places[:found], rows[:found]
+
+    def with_fact(self, fact: Fact) -> tuple[Places, Places]:
+        """Where the codes stand that say this, rising, and the row of each."""
+        return self.saying(self.of_row & np.uint16(fact))
+
+    def flags(self, places: Places) -> Flags:
+        """What the codes at these places say."""
+        found: Flags = self.said[self.entries[places]]
         return found
-
-    @cached_property
-    def _some(self) -> Places:
-        """Rows that have a code."""
-        return np.flatnonzero(self.offsets[1:] != self.offsets[:-1])
-
-    def places(self, rows: Places, fact: Fact) -> Places:
-        """Where the codes of these rows stand that say this."""
-        starts = self.offsets[rows].astype(np.intp)
-        lengths = self.offsets[rows + 1] - starts
-        first = np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-        places = first + np.arange(len(first))
-        found: Places = places[(self.flags[places] & fact) > 0]
-        return found
-
-    def with_fact(self, fact: Fact) -> Places:
-        """Where the codes stand that say this."""
-        return self.places(np.flatnonzero(self.of_row & fact), fact)
 
     def kinds(self, places: Places) -> NDArray[np.int32]:
         """The kinds of the codes at these places."""
         found: NDArray[np.int32] = self.entry_kinds[self.entries[places]]
         return found
 
-    def rows_of(self, places: Places) -> Places:
-        """The row of each code."""
-        rows: Places = np.searchsorted(self.offsets, places, side="right") - 1
-        return rows
-
-    def texts(self, places: Places) -> pa.Array:
-        """The codes at these places, as they are written."""
+    def texts(self, places: Places, rows: Places) -> pa.Array:
+        """The codes at these places, of these rows, as they are written."""
         if self.column is None or not len(places):
             return pa.array([""] * len(places), pa.string())
         if pa.types.is_string(self.column.type):
-            rows = self.rows_of(places)
             joined = self.column.take(pa.array(rows)).to_pylist()
             inside = (places - self.offsets[rows]).tolist()
             return pa.array(
                 [text.split("|")[at] for text, at in zip(joined, inside, strict=True)], pa.string()
             )
-        values = self.column.flatten().take(pa.array(places)).cast(pa.string())
-        return pc.fill_null(values, "")
+        dictionary = _dictionary(self.column)
+        if dictionary is None:
+            values = self.column.flatten().take(pa.array(places))
+        else:
+            entries = self.entries[places]
+            values = dictionary.take(pa.array(entries, mask=entries == len(dictionary)))
+        return pc.fill_null(values.cast(pa.string()), "")
 
 
-def read_list(column: pa.Array | None, rows: int, facts: CodeFacts, known: CodeIndex) -> CodeList:
+def _dictionary(column: pa.Array) -> pa.Array | None:
+    """The dictionary of a column of lists of codes; None where it has none."""
+    lists = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    if lists and pa.types.is_dictionary(column.type.value_type):
+        return column.values.dictionary
+    return None
+
+
+def read_list(column: pa.Array | None, rows: int, facts: CodeFacts, own: CodeLists) -> CodeList:
     """Look up a column of codes.
 
     Args:
         column: lists of codes, or texts like ``A|B``; None counts as null.
         rows: number of rows.
         facts: what is known of codes.
-        known: the codes of the scheme.
+        own: the same codes as the scheme knows them.
     """
-    said = read_codes(column, rows, facts.index)
-    own = read_codes(column, rows, known)
-    same_entries = len(said.kinds) == len(own.kinds)
-    if same_entries and np.array_equal(said.positions, own.positions):
-        # A dictionary: each distinct code is looked at once.
-        flags = _joined(facts.flags[said.kinds], own.kinds == UNKNOWN)[said.positions]
+    dictionary = None if column is None else _dictionary(column)
+    if dictionary is not None:
+        # Each distinct code is looked at once.
+        kinds, unknown, entries = kinds_of(dictionary, facts.index), own.kinds, own.positions
     else:
-        unknown = own.kinds[own.positions] == UNKNOWN
-        flags = _joined(facts.flags[said.kinds[said.positions]], unknown)
-    return CodeList(flags, said.positions, said.kinds, said.offsets, column)
+        said = read_codes(column, rows, facts.index)
+        kinds, unknown = said.kinds[said.positions], own.kinds[own.positions]
+        entries = np.arange(len(kinds), dtype=np.int32)
+    flags = _joined(facts.flags[kinds], unknown == UNKNOWN)
+    return CodeList(flags, entries, kinds, own.offsets, column)
 
 
 def _joined(flags: Flags, unknown: NDArray[np.bool_]) -> Flags:
@@ -295,23 +305,3 @@ def _joined(flags: Flags, unknown: NDArray[np.bool_]) -> Flags:
     flags[retired & ~unknown] &= ~np.uint16(Fact.RETIRED)
     flags[unknown & ~retired] |= np.uint16(Fact.UNKNOWN)
     return flags
-
-
-@dataclass(frozen=True)
-class _Known:
-    dx: CodeIndex
-    px: CodeIndex
-
-
-# Keyed by content: the same scheme arrives anew with every task on a worker.
-_known: dict[str, _Known] = {}
-
-
-def known_codes(scheme: Scheme) -> _Known:
-    """The codes that a scheme knows, as hash tables of this process."""
-    found = _known.get(scheme.digest)
-    if found is None:
-        found = _Known(build_index(scheme.compiled.dx), build_index(scheme.compiled.px))
-        if scheme.digest:
-            _known[scheme.digest] = found
-    return found

@@ -13,9 +13,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from grouper.cases.money import fen_column, null_mask
-from grouper.kernels.codes import CodeIndex
+from grouper.codelists import CodeLists, read_codes
+from grouper.grouping import GroupedBatch
+from grouper.loaded import load
 from grouper.quality.codefacts import CodeFacts, CodeList, read_list
 from grouper.quality.thresholds import Thresholds
+from grouper.scheme import Scheme
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -44,7 +47,8 @@ class Cases:
         batch: pa.RecordBatch,
         thresholds: Thresholds,
         facts: Mapping[str, CodeFacts],
-        known: Mapping[str, CodeIndex],
+        scheme: Scheme,
+        grouped: GroupedBatch | None = None,
     ) -> None:
         """Begin a batch.
 
@@ -52,13 +56,16 @@ class Cases:
             batch: the cases.
             thresholds: what the rules compare with.
             facts: what is known of codes, for ``dx`` and ``px``.
-            known: the codes of the scheme, for ``dx`` and ``px``.
+            scheme: whose codes are known.
+            grouped: the same cases as they were grouped; codes that were looked up for it are not
+                looked up again.
         """
         self.batch = batch
         self.rows = batch.num_rows
         self.thresholds = thresholds
         self.facts = facts
-        self._known = known
+        self._scheme = scheme
+        self._grouped = grouped
         self._numbers: dict[str, Numbers] = {}
 
     def column(self, name: str) -> pa.Array | None:
@@ -90,12 +97,24 @@ class Cases:
     @cached_property
     def dx(self) -> CodeList:
         """The diagnoses."""
-        return read_list(self.column("dx"), self.rows, self.facts["dx"], self._known["dx"])
+        return self._codes("dx")
 
     @cached_property
     def px(self) -> CodeList:
         """The procedures."""
-        return read_list(self.column("px"), self.rows, self.facts["px"], self._known["px"])
+        return self._codes("px")
+
+    def _codes(self, name: str) -> CodeList:
+        column = self.column(name)
+        return read_list(column, self.rows, self.facts[name], self._own(name, column))
+
+    def _own(self, name: str, column: pa.Array | None) -> CodeLists:
+        """The codes as the scheme knows them."""
+        match self._grouped.lists if self._grouped is not None else ():
+            case (mine,) if mine.rows is None and mine.scheme.digest == self._scheme.digest:
+                lists: CodeLists = getattr(mine, name)
+                return lists.whole or lists
+        return read_codes(column, self.rows, getattr(load(self._scheme), name))
 
     @cached_property
     def age(self) -> Numbers:

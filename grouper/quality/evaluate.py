@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from grouper.quality.codefacts import CodeFacts, code_facts, known_codes, successors
+from grouper.grouping import GroupedBatch
+from grouper.quality.codefacts import CodeFacts, code_facts, successors
 from grouper.quality.columns import Cases
 from grouper.quality.registry import RULES, Rule, Severity
 from grouper.quality.thresholds import Thresholds
@@ -90,15 +91,17 @@ class Found:
     value: pa.Array
 
 
-def evaluate(batch: pa.RecordBatch, plan: Plan) -> tuple[Found, ...]:
+def evaluate(
+    batch: pa.RecordBatch, plan: Plan, grouped: GroupedBatch | None = None
+) -> tuple[Found, ...]:
     """What the cases of a batch break, rule by rule; rules that nothing breaks are left out.
 
     Args:
         batch: columns by their names in the registry of `grouper.cases`.
         plan: what to evaluate.
+        grouped: the same cases as they were grouped, where they were.
     """
-    known = known_codes(plan.scheme)
-    cases = Cases(batch, plan.thresholds, plan.facts, {"dx": known.dx, "px": known.px})
+    cases = Cases(batch, plan.thresholds, plan.facts, plan.scheme, grouped)
     found = []
     for code in plan.rules:
         rule = RULES[code]
@@ -117,12 +120,13 @@ def evaluate(batch: pa.RecordBatch, plan: Plan) -> tuple[Found, ...]:
 def _codes(cases: Cases, rule: Rule) -> Found | None:
     """The first code at fault of each row."""
     assert rule.places is not None
-    places = rule.places(cases)
+    places, rows = rule.places(cases)
     if not len(places):
         return None
+    first = np.flatnonzero(np.diff(rows, prepend=-1))
+    places, rows = places[first], rows[first]
     codes = cases.dx if rule.field == "dx" else cases.px
-    rows, first = np.unique(codes.rows_of(places), return_index=True)
-    texts = codes.texts(places[first])
+    texts = codes.texts(places, rows)
     if rule.code.startswith("retired"):
         own = cases.facts[rule.field].successors
         texts = pa.array([f"{t} → {own.get(t, '')}" for t in texts.to_pylist()], pa.string())

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from grouper.quality import rows
-from grouper.quality.codefacts import Places
 from grouper.quality.columns import Cases, Mask
+from grouper.quality.rows import Codes
 
 Severity = Literal["reject", "warn"]
 
@@ -29,7 +29,7 @@ class Rule:
         shows: columns whose values are told, where the field's alone do not show the fault.
         en, zh: what is wrong, as the hospital is told.
         mask: rows that break it; None where it finds codes, or looks at all cases together.
-        places: places of the codes at fault among those of ``field``.
+        places: where the codes at fault stand among those of ``field``, rising, and their rows.
         limits: the thresholds that it compares with.
     """
 
@@ -40,7 +40,7 @@ class Rule:
     en: str
     zh: str
     mask: Callable[[Cases], Mask] | None = None
-    places: Callable[[Cases], Places] | None = None
+    places: Callable[[Cases], Codes] | None = None
     shows: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 

@@ -14,45 +14,45 @@ import pyarrow.compute as pc
 from grouper.quality.codefacts import CodeList, Fact, Places
 from grouper.quality.columns import Cases, Mask
 
+Codes = tuple[Places, Places]
+"""Places of codes, rising, and the row of each."""
+
 # --- persons ----------------------------------------------------------------------------------
 
 
-def _other_sex(cases: Cases, codes: CodeList) -> Places:
-    sex, of_row = cases.number("sex").values, codes.of_row
-    men = np.flatnonzero((sex == 1) & ((of_row & Fact.FEMALE) > 0))
-    women = np.flatnonzero((sex == 2) & ((of_row & Fact.MALE) > 0))
-    found = (codes.places(men, Fact.FEMALE), codes.places(women, Fact.MALE))
-    return np.sort(np.concatenate(found))
+def _other_sex(cases: Cases, codes: CodeList) -> Codes:
+    sex = cases.number("sex").values
+    other = (sex == 1) * np.uint16(Fact.FEMALE) + (sex == 2) * np.uint16(Fact.MALE)
+    return codes.saying(codes.of_row & other)
 
 
-def sex_diagnosis(cases: Cases) -> Places:
+def sex_diagnosis(cases: Cases) -> Codes:
     """A diagnosis of the other sex."""
     return _other_sex(cases, cases.dx)
 
 
-def sex_procedure(cases: Cases) -> Places:
+def sex_procedure(cases: Cases) -> Codes:
     """A procedure of the other sex."""
     return _other_sex(cases, cases.px)
 
 
-def _other_age(cases: Cases, name: str) -> Places:
+def _other_age(cases: Cases, name: str) -> Codes:
     codes = cases.dx if name == "dx" else cases.px
     facts = cases.facts[name]
-    places = codes.with_fact(Fact.AGED | Fact.AGED_AS_PRINCIPAL)
-    rows = codes.rows_of(places)
+    places, rows = codes.with_fact(Fact.AGED | Fact.AGED_AS_PRINCIPAL)
     age, kinds = cases.age.values[rows], codes.kinds(places)
-    counts = ((codes.flags[places] & Fact.AGED) > 0) | (places == codes.offsets[rows])
+    counts = ((codes.flags(places) & Fact.AGED) > 0) | (places == codes.offsets[rows])
     outside = (age < facts.lowest[kinds]) | (age > facts.highest[kinds])
-    found: Places = places[counts & cases.age.known[rows] & outside]
-    return found
+    found = counts & cases.age.known[rows] & outside
+    return places[found], rows[found]
 
 
-def age_diagnosis(cases: Cases) -> Places:
+def age_diagnosis(cases: Cases) -> Codes:
     """A diagnosis that is not met at this age."""
     return _other_age(cases, "dx")
 
 
-def age_procedure(cases: Cases) -> Places:
+def age_procedure(cases: Cases) -> Codes:
     """A procedure that is not met at this age."""
     return _other_age(cases, "px")
 
@@ -120,43 +120,42 @@ def several_principals(cases: Cases) -> Mask:
     return found
 
 
-def unknown_diagnosis(cases: Cases) -> Places:
+def unknown_diagnosis(cases: Cases) -> Codes:
     """A diagnosis that the scheme does not know."""
     return cases.dx.with_fact(Fact.UNKNOWN)
 
 
-def unknown_procedure(cases: Cases) -> Places:
+def unknown_procedure(cases: Cases) -> Codes:
     """A procedure that the scheme does not know."""
     return cases.px.with_fact(Fact.UNKNOWN)
 
 
-def retired_diagnosis(cases: Cases) -> Places:
+def retired_diagnosis(cases: Cases) -> Codes:
     """A diagnosis of another edition."""
     return cases.dx.with_fact(Fact.RETIRED)
 
 
-def retired_procedure(cases: Cases) -> Places:
+def retired_procedure(cases: Cases) -> Codes:
     """A procedure of another edition."""
     return cases.px.with_fact(Fact.RETIRED)
 
 
-def _principal_with(cases: Cases, fact: Fact) -> Places:
-    rows = np.flatnonzero((cases.dx.principal & fact) > 0)
-    places: Places = cases.dx.offsets[rows].astype(np.intp)
-    return places
+def _principal_with(cases: Cases, fact: Fact) -> Codes:
+    rows = np.flatnonzero(cases.dx.principal & np.uint16(fact))
+    return cases.dx.offsets[rows].astype(np.intp), rows
 
 
-def symptom_principal(cases: Cases) -> Places:
+def symptom_principal(cases: Cases) -> Codes:
     """A symptom (R) as principal diagnosis."""
     return _principal_with(cases, Fact.SYMPTOM)
 
 
-def factor_principal(cases: Cases) -> Places:
+def factor_principal(cases: Cases) -> Codes:
     """An external cause or a Z code as principal diagnosis."""
     return _principal_with(cases, Fact.FACTOR)
 
 
-def suspected_principal(cases: Cases) -> Places:
+def suspected_principal(cases: Cases) -> Codes:
     """A suspected diagnosis as principal diagnosis."""
     return _principal_with(cases, Fact.SUSPECTED)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from grouper.caseids import SUPERSEDED, id_hashes, repeated_among
+from grouper.grouping import GroupedBatch
 from grouper.parts import ParquetFile
 from grouper.quality.across import Stays, overlaps_of
 from grouper.quality.evaluate import Found, Plan, evaluate
@@ -87,21 +88,21 @@ class Scan:
         if kind is None:
             self.files += self._stays.save(self._work, self._number)
 
-    def add(self, batch: pa.RecordBatch, case_hash: UInt64s | None = None) -> None:
+    def add(self, batch: pa.RecordBatch, grouped: GroupedBatch | None = None) -> None:
         """Take in a batch.
 
         Args:
             batch: the columns of `registry.COLUMNS_READ` that there are.
-            case_hash: the first hash of each case id, where it is known already.
+            grouped: the same cases as they were grouped, where they were.
         """
-        self._found.write_batch(_kept(evaluate(batch, self._plan)))
+        self._found.write_batch(_kept(evaluate(batch, self._plan, grouped)))
         case_id = batch.column("case_id")
         if not pa.types.is_string(case_id.type):
             case_id = case_id.cast(pa.string())
         columns = [case_id, _hospital_id(batch), pa.array(uploaded_of(batch)), _version(batch)]
         self._rows.write_batch(pa.RecordBatch.from_arrays(columns, schema=_ROWS))
         if OVERLAP in self._plan.rules:
-            self._stays.add(batch, case_hash)
+            self._stays.add(batch, None if grouped is None else grouped.hashes[0])
 
 
 def _hospital_id(batch: pa.RecordBatch) -> pa.Array:

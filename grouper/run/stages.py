@@ -229,7 +229,7 @@ def _group_part(
             if shared.plan.policy.readmission.days is not None:
                 stays.append(_stays(batch, intake, part.number, result.cases))
             if scan is not None:
-                scan.add(batch, grouped.hashes[0])
+                scan.add(batch, grouped)
             result.cases += batch.num_rows
     if shared.reuse is None:
         result.odd = odd.table()

@@ -170,7 +170,7 @@ def take_in(
     faults.add("month_outside_year", month < 0, "settle_month")
     fen, null = amounts_of(batch, faults)
     if plan.quality is not None:
-        for hit in evaluate(batch, plan.quality):
+        for hit in evaluate(batch, plan.quality, grouped):
             faults.tell(hit.rule.code, hit.rows, hit.rule.field, hit.value)
     moved = settle_scope(batch, plan, place, fen, null, faults)
 

@@ -79,8 +79,9 @@ def test_overlaps_are_those_of_every_pair(stays: list[tuple[int, int, int]]) -> 
     person = np.array([p for p, _, _ in stays], np.int64)
     begin = np.array([a for _, a, _ in stays], np.int64)
     end = np.array([a + n for _, a, n in stays], np.int64)
-    case = np.arange(len(stays))[::-1]
-    rows, others = overlapping(person, np.zeros_like(person), begin, end, case)
+    row = np.arange(len(stays))
+    columns = (person, np.zeros_like(person), begin, end, row, row[::-1])
+    rows, others = overlapping(np.stack(columns, axis=1))
     pairs = {
         (i, j)
         for i in range(len(stays))
