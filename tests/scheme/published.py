@@ -10,9 +10,12 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import xlsxwriter
 
+from grouper import group, load_scheme
 from grouper.scheme import rules
+from grouper.scheme.imported import Imported
 from grouper.scheme.model import Pack
 from grouper.scheme.rules import Rule
 
@@ -49,6 +52,17 @@ def folder(path: Path, sheets: Mapping[str, Rows], encoding: str = "utf-8") -> P
         with (path / f"{name}.csv").open("w", encoding=encoding, newline="") as file:
             csv.writer(file).writerows(rows)
     return path
+
+
+def lost(found: Imported) -> list[str]:
+    return [str(one) for one in found.unread if one.lost]
+
+
+def answers(pack: Path, *cases: dict[str, object]) -> list[str]:
+    blank = {"px": [], "sex": None, "age": None, "age_days": None, "discharge": None}
+    rows = [{"case_id": str(i), **blank, **case} for i, case in enumerate(cases)]
+    table = pa.Table.from_pylist(rows)
+    return [row["drg"] or row["status"] for row in group(table, load_scheme(str(pack))).to_pylist()]
 
 
 class Published:
@@ -94,6 +108,10 @@ class Published:
                 return f"{NUMBERS[number]} {comparison} {value}"
         raise AssertionError(rule)
 
+    def stated(self, rule: Rule, node: str) -> str:
+        """A condition that is never left to be guessed."""
+        return self.condition(rule, node) or "规则: true"
+
     def sheets(self, *, conditions: bool = False) -> dict[str, Rows]:
         """The workbook; DRGs without conditions unless they are asked for."""
         pack = self.pack
@@ -108,8 +126,9 @@ class Published:
             if name in pack.sets
             for code in pack.sets[name]
         ]
+        own = {drg.code for _, _, drg in pack.drg_rows() if len(drg.code) > 3}
         drgs = [
-            (drg.code, drg.name, self.condition(drg.when, adrg.node) if conditions else "")
+            (drg.code, drg.name, self.stated(drg.when, adrg.node) if conditions else "")
             for _, adrg, drg in pack.drg_rows()
         ]
         weights = {
@@ -126,10 +145,11 @@ class Published:
             "主诊表": [("MDC编码", "诊断编码", "诊断名称", "部位"), *mdc_dx],
             "ADRG": [
                 ("ADRG编码", "ADRG名称", "入组条件"),
-                *((a.code, a.name, self.condition(a.when, a.node) or "规则: true")
+                *((a.code, a.name, self.stated(a.when, a.node))
                   for m in pack.mdcs for a in m.adrgs),
             ],
-            "ADRG编码": [("ADRG编码", "列表", "编码"), *listed],
+            "ADRG编码": [("ADRG编码", "列表", "编码"), *(r for r in listed if r[0] not in own)],
+            "DRG编码": [("DRG编码", "列表", "编码"), *(r for r in listed if r[0] in own)],
             "DRG": [
                 ("DRG编码", "DRG名称", "细分条件", "权重"),
                 *((*row, weights.get(row[0])) for row in drgs),

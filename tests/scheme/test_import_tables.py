@@ -6,23 +6,19 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 import xlsxwriter
 from typer.testing import CliRunner
 
-from grouper import group, load_scheme
 from grouper.cli.scheme import scheme_app
-from grouper.errors import GrouperError, OutputError, PackError
-from grouper.scheme import pack_folder
+from grouper.errors import GrouperError, PackError
 from grouper.scheme.import_tables import import_tables, write_tables
 from grouper.scheme.imported import Imported
 from grouper.scheme.layers import read_layers
 from grouper.scheme.lint import lint
 from grouper.scheme.pack import read_pack
 from grouper.scheme.sheets.cells import read_sheets
-from grouper.scheme.sheets.template import write_template
-from tests.scheme.published import Published, Rows, book, folder
+from tests.scheme.published import Rows, answers, book, folder, lost
 
 # A made-up scheme as a bureau prints it: titles above, merged cells, weights beside the names.
 SHEETS: Mapping[str, Rows] = {
@@ -72,19 +68,8 @@ def rules_of(found: Imported) -> list[tuple[str, str]]:
     return [(row[1], row[4]) for row in found.rows["groups.csv"]]
 
 
-def lost(found: Imported) -> list[str]:
-    return [str(one) for one in found.unread if one.lost]
-
-
 def kinds(found: Imported) -> set[str]:
     return {one.kind for one in found.unread}
-
-
-def answers(pack: Path, *cases: dict[str, object]) -> list[str]:
-    blank = {"px": [], "sex": None, "age": None, "age_days": None, "discharge": None}
-    rows = [{"case_id": str(i), **blank, **case} for i, case in enumerate(cases)]
-    table = pa.Table.from_pylist(rows)
-    return [row["drg"] or row["status"] for row in group(table, load_scheme(str(pack))).to_pylist()]
 
 
 RULES = [
@@ -327,72 +312,6 @@ def test_files_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(PackError, match="holds no table"):
         import_tables(tmp_path / "empty")
-
-
-def test_template_imports_as_it_is(tmp_path: Path) -> None:
-    run = CliRunner()
-    form, pack = tmp_path / "form.xlsx", tmp_path / "pack"
-    assert run.invoke(scheme_app, ["template", str(form)]).exit_code == 0
-    done = run.invoke(scheme_app, ["import", "tables", str(form), "--out", str(pack)])
-    assert done.exit_code == 0, done.output
-    assert done.output.splitlines() == [f"my-region: 13 DRGs, written to {pack}"]
-    _, findings = lint(read_layers(pack))
-    assert findings == []
-    with pytest.raises(OutputError, match="is there already"):
-        write_template(form)
-    with pytest.raises(OutputError, match="no workbook's name"):
-        write_template(tmp_path / "form.csv")
-
-
-def test_layout_of_chs_drg_20(tmp_path: Path) -> None:
-    write_template(tmp_path / "form.xlsx")
-    write_tables(import_tables(tmp_path / "form.xlsx"), tmp_path / "pack")
-    ablation, mapping = "37.3400", "37.2700"
-    assert answers(
-        tmp_path / "pack",
-        {"dx": ["I34.000", "I48.x00"], "px": [ablation], "age": 60},
-        {"dx": ["I34.000"], "px": [ablation, mapping], "age": 60},
-        {"dx": ["I34.000", "E11.900"], "px": [ablation, mapping], "age": 60},
-        {"dx": ["I48.x00"], "px": [ablation], "age": 60},
-        {"dx": ["I34.000"], "px": ["37.2200", "35.2300"], "age": 60},
-        {"dx": ["I21.900", "R57.000"], "age": 16},
-        {"dx": ["I21.900", "R57.000"], "age": 17},
-        {"dx": ["P22.000", "J96.000"], "age": 0, "age_days": 3},
-        {"dx": ["P22.000"], "age": 0, "age_days": 29},
-        {"dx": ["S06.300", "S72.300"], "age": 30, "discharge": 5},
-        {"dx": ["S06.300", "S72.300"], "age": 30, "discharge": 1},
-        {"dx": ["S06.300"], "px": ["96.7201"], "age": 30},
-    ) == [
-        "FL15", "FL15", "FL13", "ungrouped", "FB29", "FR20", "FR21", "PR15", "PV19", "ZZ11",
-        "ZZ15", "AH19",
-    ]  # fmt: skip
-
-
-def test_the_built_in_scheme_survives_the_layout(tmp_path: Path) -> None:
-    pack = read_pack(pack_folder("chs-core"))
-    found = import_tables(folder(tmp_path / "core", Published(pack).sheets()))
-    assert lost(found) == []
-    write_tables(found, tmp_path / "pack")
-    sample = [codes for name, codes in pack.sets.items() if name.endswith("dx")]
-    operated = [codes for name, codes in pack.sets.items() if name.endswith("px")]
-    severe = [*pack.severity["MCC"], *pack.severity["CC"]]
-    cases = [
-        {
-            "case_id": f"{i}-{j}",
-            "dx": [dx[j % len(dx)].rstrip("%"), severe[(7 * i + j) % len(severe)].rstrip("%")],
-            "px": [px[j % len(px)].rstrip("%")] if (i + j) % 3 else [],
-            "sex": 1 + i % 2,
-            "age": (0, 5, 40, 80)[j],
-            "age_days": (12, 400, None, None)[j],
-            "weight": (1400, None, None, None)[j],
-        }
-        for i, (dx, px) in enumerate(zip(sample, operated * 4, strict=False))
-        for j in range(4)
-    ]
-    table = pa.Table.from_pylist(cases)
-    again = group(table, load_scheme(str(tmp_path / "pack")))
-    assert again.equals(group(table, load_scheme("chs-core")))
-    assert len(set(again.column("drg").to_pylist())) > 100
 
 
 def test_the_command_tells_what_is_lost(tmp_path: Path) -> None:

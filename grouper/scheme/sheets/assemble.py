@@ -22,12 +22,11 @@ from grouper.scheme.rules import (
 )
 from grouper.scheme.sheets.codes import flag
 from grouper.scheme.sheets.columns import ColumnMap
-from grouper.scheme.sheets.gather import Gathered, Group, Subgroup
+from grouper.scheme.sheets.gathered import Gathered, Group, Subgroup
 from grouper.scheme.sheets.lists import Lists, SetNames
 from grouper.scheme.sheets.notation import OR_PX, joined, parse_notation
 from grouper.scheme.sheets.scan import NotationError
 from grouper.scheme.sheets.subgroups import SUFFIXES, alternatives
-from grouper.scheme.sheets.words import LISTS
 
 FIRST_MDCS = "APYZ"
 """MDCs that are tried before all others, in this order, where no column says another."""
@@ -151,6 +150,9 @@ class _Assembly:
         for drgs in by_adrg.values():
             for drg in drgs:
                 self.lost(drg, f"{drg.code} stands under no ADRG of the ADRG list")
+        for code, group in self.found.owned.items():
+            if code not in self.found.drgs:
+                self.lost(group, f"{code} has lists and does not stand in the DRG list")
 
     def mdc_order(self) -> list[str]:
         letters = list(dict.fromkeys([*self.found.mdcs, *(code[0] for code in self.found.adrgs)]))
@@ -229,9 +231,8 @@ class _Assembly:
         if stated is None and adrg.conditions:
             return
         if stated is None:
-            ordered = sorted(lists.own, key=lambda n: (LISTS.index(n.kind), n.number))
-            stated = joined(And, [InSet(n.kind, lists.own[n]) for n in ordered])
-            if not ordered:
+            stated = lists.all()
+            if not lists.own:
                 self.lost(adrg, f"{adrg.code} has no codes and no condition")
                 return
         if not drgs:

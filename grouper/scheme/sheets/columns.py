@@ -25,7 +25,7 @@ from grouper.scheme.sheets.words import LISTS, ROLES, List
 SCHEME_KEYS = ("id", "title", "base", "valid_from", "valid_to", "retry_other_procedures")
 _MOST_BYTES = 1 << 20
 _LIST_KEY = re.compile(rf"({'|'.join(LISTS)})([0-9]*)")
-_WITH_LISTS = ("adrg", "mdc_dx", "mdc")
+_WITH_LISTS = ("adrg", "drg_codes", "mdc_dx", "mdc")
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,9 @@ def _role(sheet: Sheet, header: _Header) -> str:
     if {"key", "value"} <= keys and named == "scheme":
         return "scheme"
     if "drg" in keys:
-        return "drg"
+        # A list of DRGs may have a column 类型, too; codes beside it are lists of theirs.
+        owned = {"list", "code"} <= keys and not keys & {"weight", "when"}
+        return "drg_codes" if owned else "drg"
     if "adrg" in keys:
         return "adrg"
     if "from" in keys and "to" in keys:

@@ -4,79 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
-from grouper.scheme.imported import Unread
-from grouper.scheme.sheets.cells import Row
-from grouper.scheme.sheets.codes import flag, group_code, mdc_letter, plain, split_codes
+from grouper.scheme.sheets.codes import flag, group_code, mdc_letter, plain
 from grouper.scheme.sheets.find import Found
+from grouper.scheme.sheets.gathered import Gathered, Subgroup
+from grouper.scheme.sheets.rows import CODES_AT_MOST, RowReader
 from grouper.scheme.sheets.words import List, heading, list_of
 
-_REMARK = re.compile(r"注|备注|说明|合计|总计|制表|note\b|total\b", re.IGNORECASE)
 _DECIMAL = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _NEXT = ("和", "且", "并且", "同时", "AND")
-_CODES_AT_MOST = 80
-
-
-@dataclass
-class Group:
-    """An MDC or ADRG.
-
-    Attributes:
-        conditions: (text, row) of each alternative, in the notation.
-        lists: its codes by list.
-        order: position that a column states; empty where there is none.
-    """
-
-    code: str
-    file: str
-    row: int
-    name: str = ""
-    order: str = ""
-    conditions: list[tuple[str, str, int]] = field(default_factory=list)
-    lists: dict[List, dict[str, None]] = field(default_factory=dict)
-
-
-@dataclass
-class Subgroup:
-    """A DRG as its row states it."""
-
-    code: str
-    file: str
-    row: int
-    adrg: str
-    name: str = ""
-    when: str = ""
-    weight: str = ""
-    basic: str = ""
-    stable: str = ""
-
-
-@dataclass
-class Gathered:
-    """What all tables say together; dictionaries keep the order of the rows.
-
-    Attributes:
-        severity: level to code to exclusion list.
-        sites: family to code to site.
-        listed: names that stand beside codes in lists: diagnoses, procedures.
-        unread: rows that could not be read, and notes.
-    """
-
-    mdcs: dict[str, Group] = field(default_factory=dict)
-    adrgs: dict[str, Group] = field(default_factory=dict)
-    drgs: dict[str, Subgroup] = field(default_factory=dict)
-    severity: dict[str, dict[str, str]] = field(default_factory=lambda: {"MCC": {}, "CC": {}})
-    exclusions: dict[str, str] = field(default_factory=dict)
-    sites: dict[str, dict[str, str]] = field(default_factory=dict)
-    dx: dict[str, str] = field(default_factory=dict)
-    px: dict[str, str] = field(default_factory=dict)
-    or_px: dict[str, None] = field(default_factory=dict)
-    dx_map: dict[str, str] = field(default_factory=dict)
-    px_map: dict[str, str] = field(default_factory=dict)
-    listed: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
-    scheme: dict[str, str] = field(default_factory=dict)
-    unread: list[Unread] = field(default_factory=list)
 
 
 def gather(tables: Iterable[Found]) -> Gathered:
@@ -87,17 +23,8 @@ def gather(tables: Iterable[Found]) -> Gathered:
     return found
 
 
-class _Reader:
+class _Reader(RowReader):
     """One table's rows on their way into what is gathered."""
-
-    def __init__(self, into: Gathered, table: Found) -> None:
-        self.into = into
-        self.table = table
-        self.file = table.sheet.place
-        self.row = Row(0, ())
-        self.group: Group | None = None
-        self.listed: List | None = None
-        self.carried = ""
 
     def read(self) -> None:
         readers: Mapping[str, Callable[[], None]] = {
@@ -105,6 +32,7 @@ class _Reader:
             "mdc_dx": self.mdc_dx,
             "adrg": self.adrg,
             "drg": self.drg,
+            "drg_codes": self.owned,
             "mcc": lambda: self.severity("MCC"),
             "cc": lambda: self.severity("CC"),
             "severity": lambda: self.severity(""),
@@ -122,76 +50,11 @@ class _Reader:
             self.row = row
             reader()
 
-    def cell(self, key: str) -> str:
-        at = self.table.columns.get(key)
-        return "" if at is None or at >= len(self.row.cells) else self.row.cells[at].strip()
-
-    def name(self, key: str) -> str:
-        return " ".join(self.cell(key).split())
-
-    def lost(self, message: str) -> None:
-        self.into.unread.append(Unread(self.file, self.row.number, message))
-
-    def note(self, kind: str, message: str) -> None:
-        self.into.unread.append(Unread(self.file, self.row.number, message, False, kind))
-
-    def codes(self, at: int | None, text: str | None = None) -> list[str]:
-        """The codes of a cell; what is none is told, and so is what was mended."""
-        if text is None:
-            text = self.row.cells[at] if at is not None and at < len(self.row.cells) else ""
-        found: list[str] = []
-        for one in split_codes(text):
-            if not one.code:
-                self.lost(f"{one.written[:_CODES_AT_MOST]!r} is no code")
-                continue
-            if one.mended:
-                self.note("code-form", f"{one.written!r} is read as {one.code}")
-            if at is not None and (self.row.number, at) in self.table.sheet.numbers:
-                told = f"{one.code} is a number in the workbook and may have lost zeros"
-                self.note("number", f"{told}; format the column as text")
-            if one.name:
-                self.into.listed[one.code[0].isdigit()].setdefault(one.code, one.name)
-            found.append(one.code)
-        return found
-
-    def code(self) -> list[str]:
-        """The codes of the column `code`, with the name beside them kept."""
-        at = self.table.columns.get("code")
-        found = self.codes(at)
-        name = self.name("name")
-        if len(found) == 1 and name:
-            self.into.listed[found[0][0].isdigit()].setdefault(found[0], name)
-        if not found and not self.cell("code"):
-            self.empty("the code is missing")
-        return found
-
-    def empty(self, message: str) -> None:
-        """A row without its key: a remark is passed over, anything else is told."""
-        texts = [text for text in self.row.cells if text.strip()]
-        if not _REMARK.match(texts[0].strip(" （(*") if texts else "注"):
-            self.lost(message)
-
-    def in_list(self, named: List, codes: Iterable[str]) -> None:
-        assert self.group is not None
-        members = self.group.lists.setdefault(named, {})
-        for code in codes:
-            if code in members:
-                self.note("duplicate", f"{code} stands twice in {self.group.code} {named}")
-            members[code] = None
-
     def condition(self) -> None:
         assert self.group is not None
         text = self.cell("when")
         if text and all(text != told for told, _, _ in self.group.conditions):
             self.group.conditions.append((text, self.file, self.row.number))
-
-    def named(self, group: Group, name: str) -> None:
-        if name and group.name and name != group.name:
-            self.note("name", f"{group.code} has two names, {group.name!r} and {name!r}")
-        group.name = group.name or name
-
-    def own(self, groups: dict[str, Group], code: str) -> Group:
-        return groups.setdefault(code, Group(code, self.file, self.row.number))
 
     def the_mdc(self, *, keep: bool) -> bool:
         """The MDC of the row, or with `keep` the one above it."""
@@ -200,7 +63,7 @@ class _Reader:
             letter = mdc_letter(text.split()[0])
             self.group = self.own(self.into.mdcs, letter) if letter else None
             if self.group is None:
-                self.empty(f"{text[:_CODES_AT_MOST]!r} is no MDC such as MDCB")
+                self.empty(f"{text[:CODES_AT_MOST]!r} is no MDC such as MDCB")
         elif not keep or self.group is None:
             self.group = None
             self.empty("the row stands under no MDC")
@@ -224,12 +87,6 @@ class _Reader:
         if self.carried:
             self.on_site(f"MDC{self.group.code}", self.carried, codes)
 
-    def on_site(self, family: str, site: str, codes: Iterable[str]) -> None:
-        members = self.into.sites.setdefault(family, {})
-        for code in codes:
-            if members.setdefault(code, site) != site:
-                self.lost(f"{code} lies on two sites, {members[code]} and {site}; the first holds")
-
     def adrg(self) -> None:
         text = self.cell("adrg")
         if plain(text).upper().startswith("MDC") and mdc_letter(text):
@@ -240,7 +97,8 @@ class _Reader:
             code = group_code(first if group_code(first) else text)
             if len(code) != 3:
                 self.group = None
-                self.empty(f"{text[:_CODES_AT_MOST]!r} is no ADRG such as BB1")
+                told = "; lists of a DRG stand in a table of DRG编码, 列表 and 编码"
+                self.empty(f"{text[:CODES_AT_MOST]!r} is no ADRG such as BB1{told if code else ''}")
                 return
             if self.group is None or self.group.code != code:
                 self.listed = None
@@ -255,6 +113,32 @@ class _Reader:
         if letter != self.group.code[0]:
             self.note("mdc", f"{self.group.code} stands under MDC{letter}; its letter holds")
         self.condition()
+        self.members()
+
+    def owned(self) -> None:
+        """Lists that a DRG has of its own."""
+        text = self.cell("drg")
+        if text:
+            code = group_code(text.split()[0])
+            if not 4 <= len(code) <= 5:
+                self.group = None
+                told = "is undivided, its lists are those of its ADRG"
+                self.empty(
+                    f"{code} {told}"
+                    if len(code) == 3
+                    else f"{text[:CODES_AT_MOST]!r} is no DRG such as BB11"
+                )
+                return
+            if self.group is None or self.group.code != code:
+                self.listed = None
+            self.group = self.own(self.into.owned, code)
+        if self.group is None:
+            self.empty("the row stands under no DRG")
+            return
+        self.members()
+
+    def members(self) -> None:
+        """The codes of the row: of its columns, or of the long form."""
         for named, at in self.table.lists:
             self.in_list(named, self.codes(at))
         if "code" in self.table.columns:
@@ -267,7 +151,7 @@ class _Reader:
         if said:
             self.listed = list_of(said)
             if self.listed is None:
-                self.lost(f"{said[:_CODES_AT_MOST]!r} is no list such as 主要诊断 or 手术1")
+                self.lost(f"{said[:CODES_AT_MOST]!r} is no list such as 主要诊断 or 手术1")
                 return
         text = self.cell("code")
         if not text or plain(text).upper() == self.group.code or self.marker(text):
@@ -306,7 +190,7 @@ class _Reader:
         code = group_code(text.split()[0]) if text else ""
         if not 3 <= len(code) <= 5:
             if plain(text) != "0000":
-                told = f"{text[:_CODES_AT_MOST]!r} is no DRG such as BB11" if text else ""
+                told = f"{text[:CODES_AT_MOST]!r} is no DRG such as BB11" if text else ""
                 self.empty(told or "the DRG is missing")
             return
         adrg = group_code(self.cell("adrg"))
@@ -357,16 +241,6 @@ class _Reader:
                 self.empty(f"the level {self.cell('level')!r} is neither MCC nor CC")
                 return
         self.once(self.into.severity[level], plain(self.cell("exclusion")), f"the {level}")
-
-    def once(self, members: dict[str, str], value: str, what: str) -> None:
-        for code in self.code():
-            known = members.get(code)
-            if known is None:
-                members[code] = value
-            elif known != value:
-                self.lost(f"{what} {code} has {value!r} here and {known!r} above; the first holds")
-            else:
-                self.note("duplicate", f"{what} {code} stands twice")
 
     def exclusion(self) -> None:
         self.carried = plain(self.cell("exclusion")) or self.carried

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from grouper.scheme.rules import DIAGNOSIS_LISTS, TRUE, InSet, Rule
-from grouper.scheme.sheets.gather import Gathered, Group
+from grouper.scheme.rules import DIAGNOSIS_LISTS, TRUE, And, InSet, Rule
+from grouper.scheme.sheets.gathered import Gathered, Group
+from grouper.scheme.sheets.notation import joined
 from grouper.scheme.sheets.scan import NotationError
 from grouper.scheme.sheets.words import LISTS, List
 
@@ -31,7 +32,7 @@ class SetNames:
 
     def _owners(self) -> Mapping[str, Group]:
         mdcs = {f"MDC{letter}": group for letter, group in self.found.mdcs.items()}
-        return {**mdcs, **self.found.adrgs}
+        return {**mdcs, **self.found.adrgs, **self.found.owned}
 
     def of(self, owner: str) -> dict[List, str]:
         """The lists of a group with their sets."""
@@ -44,16 +45,28 @@ def _diagnoses(named: List) -> bool:
 
 @dataclass
 class Lists:
-    """The meaning of conditions of one MDC or ADRG.
+    """The meaning of conditions of one MDC, ADRG or DRG.
 
     Attributes:
-        owner: `MDCB` or `BB1`.
+        owner: `MDCB`, `BB1` or `BB11`.
         own: its lists and their sets.
+        above: of a DRG the lists of its ADRG, which a word means where the DRG has none such.
     """
 
     names: SetNames
     owner: str
     own: Mapping[List, str]
+    above: Lists | None = None
+
+    def within(self, drg: str) -> Lists:
+        """The meaning of conditions of a DRG of this ADRG."""
+        own = self.names.of(drg)
+        return Lists(self.names, drg, own, self) if own else self
+
+    def all(self) -> Rule:
+        """That all its own lists hold."""
+        ordered = sorted(self.own, key=lambda n: (LISTS.index(n.kind), n.number))
+        return joined(And, [InSet(n.kind, self.own[n]) for n in ordered])
 
     def listed(self, wanted: List, owner: str, together: bool) -> list[InSet]:
         """The sets that a word such as 主要诊断 or 手术2 means.
@@ -64,6 +77,14 @@ class Lists:
         Raises:
             NotationError: there is no such list, or there are several.
         """
+        try:
+            return self._listed(wanted, owner, together)
+        except NotationError:
+            if owner or self.above is None:
+                raise
+            return self.above.listed(wanted, owner, together)
+
+    def _listed(self, wanted: List, owner: str, together: bool) -> list[InSet]:
         whose = owner or self.owner
         lists = self.names.of(owner) if owner else self.own
         alike = {n: name for n, name in lists.items() if _diagnoses(n) == _diagnoses(wanted)}

@@ -69,7 +69,14 @@ TOKENS: tuple[tuple[str, str], ...] = (
             r"|kg\b|g\b|h\b|years?\b|days?\b|hours?\b|times?\b|different\b"
         ),
     ),
-    ("owner", r"(?:MDC[A-Z]|[A-Z][A-Z0-9]{2})(?=\s*[.的]?\s*(?:主|其他|诊断|手术|操作|p|o|a|d))"),
+    (
+        "owner",
+        (
+        r"(?!(?:any|and|not|the|pdx|ppx)(?![a-z0-9]))"
+        r"(?:MDC[A-Z]|[A-Z]{2}[0-9][A-Z0-9]{1,2}|[A-Z][A-Z0-9]{2})"
+        rf"(?=\s*[.的]?\s*(?:{_LISTS}))"
+        ),
+    ),
     ("list", _LISTS),
     ("upto", r"[及和]以[上下]|\(含\)以[上下]|以[上下]\(含[^)]*\)"),
     ("range", r"[-~]|至|到"),

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from grouper.scheme.rules import TRUE, InSet, Not, Or, Rule, Severity, atoms
-from grouper.scheme.sheets.gather import Group, Subgroup
-from grouper.scheme.sheets.notation import Meaning, parse_notation
+from grouper.scheme.sheets.gathered import Group, Subgroup
+from grouper.scheme.sheets.lists import Lists
+from grouper.scheme.sheets.notation import parse_notation
 from grouper.scheme.sheets.scan import NotationError
 from grouper.scheme.sheets.words import List
 
@@ -55,14 +56,17 @@ class Alternative:
 
 @dataclass(frozen=True)
 class _Within:
-    """The meaning of a DRG's words: lists of its ADRG, what 不伴 leaves over, names beside it."""
+    """The meaning of a DRG's words: lists, what 不伴 leaves over, names beside it."""
 
-    lists: Meaning
+    lists: Lists
     left_over: Rule
     names: str = ""
 
     def listed(self, wanted: List, owner: str, together: bool) -> list[InSet]:
         return self.lists.listed(wanted, owner, together)
+
+    def of(self, drg: str) -> _Within:
+        return replace(self, lists=self.lists.within(drg))
 
     def family(self) -> str:
         return self.lists.family()
@@ -74,7 +78,7 @@ class _Within:
 def alternatives(
     adrg: Group,
     drgs: Sequence[Subgroup],
-    lists: Meaning,
+    lists: Lists,
     suffixes: Mapping[str, str],
     attributes: Mapping[str, str],
 ) -> list[Alternative]:
@@ -82,7 +86,7 @@ def alternatives(
 
     def read(left_over: Rule) -> list[Alternative]:
         meaning = _Within(lists, left_over, " ".join(drg.name for drg in drgs))
-        return [_read(adrg, drg, meaning, suffixes, attributes) for drg in drgs]
+        return [_read(adrg, drg, meaning.of(drg.code), suffixes, attributes) for drg in drgs]
 
     found = read(_left_over(a.rule for a in read(TRUE) if a.rule is not None))
     return _ordered(_told_apart(found))
@@ -125,11 +129,15 @@ def _read(
             return Alternative(drg, parse_notation(drg.when, meaning, attributes))
         except NotationError as error:
             return Alternative(drg, None, f"the condition of {drg.code} cannot be read: {error}")
+    qualifier = _qualifier(adrg, drg, meaning.names)
+    if meaning.lists.owner == drg.code:
+        told = f"{drg.code} has lists of its own, which its name ({qualifier}) does not narrow"
+        note = f"{told}; write its condition" if qualifier else ""
+        return Alternative(drg, meaning.lists.all(), note=note)
     # What an ADRG does not divide is spelled like the ADRG.
     default = "" if drg.code == adrg.code else suffixes.get(drg.code[-1])
     usual = parse_notation(default, meaning, attributes) if default else TRUE
     fault = ""
-    qualifier = _qualifier(adrg, drg, meaning.names)
     if qualifier:
         try:
             rule = parse_notation(qualifier, meaning, attributes)

@@ -130,6 +130,13 @@ TABLES: Final[Sequence[Table]] = (
         ),
     ),
     Table(
+        "DRG编码",
+        "只属于一个细分组的列表；其条件为空时各列表须同时满足。"
+        "Lists of one DRG alone; without a condition of the DRG all of them must hold.",
+        (Column("DRG编码", "DRG", 10), Column("列表", "List", 14, _LIST_CHOICES), _CODE, _NAME),
+        (("AH11", "手术", "39.6500", "体外膜氧合[ECMO]"),),
+    ),
+    Table(
         "DRG",
         "细分组与权重；条件为空时先看名称（伴…、年龄…），再看末位：1 伴严重合并症或并发症，"
         "3 伴合并症或并发症，5 不伴，9 不区分。"
@@ -143,6 +150,7 @@ TABLES: Final[Sequence[Table]] = (
             Column("稳定病组", "Stable", 9, _FLAGS),
         ),
         (
+            ("AH11", "体外膜氧合[ECMO]", "", "20.5", "0", "1"),
             ("AH19", "有创呼吸机支持≥96小时或ECMO", "", "14.25", "0", "1"),
             ("PR11", "新生儿呼吸窘迫综合征，伴严重合并症或并发症", "", "4.1", "0", "1"),
             ("PR15", "新生儿呼吸窘迫综合征，不伴合并症或并发症", "", "2.2", "0", "1"),
@@ -224,7 +232,7 @@ TABLES: Final[Sequence[Table]] = (
 _NOTATION: Final[Sequence[tuple[str, str, str]]] = (
     ("主要诊断 其他诊断1 诊断", "principal diagnosis, other diagnosis 1, any diagnosis", "列表"),
     ("主要手术 手术2 其他手术", "principal procedure, procedure 2, other procedure", "列表 lists"),
-    ("CB4手术", "CB4 procedure", "另一核心组的列表 a list of another ADRG"),
+    ("CB4手术 AH11手术", "CB4 procedure", "另一组的列表 a list of another ADRG or of a DRG"),
     ("+ 且 和；或；非；( )", "+ and; or; not; ( )", "+ 先于 或；换行即 或 a new line is or"),
     ("手术1 ≥ 2个", "procedure 1 >= 2", "个数 how many codes"),
     ("任意手术 无手术", "any operating procedure, no procedure", "手术室手术 operating room"),

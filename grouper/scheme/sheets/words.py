@@ -22,6 +22,11 @@ ROLES: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("drg",),
         ("drg_name", "adrg", "adrg_name", "mdc", "mdc_name", "when", "weight", "basic", "stable"),
     ),
+    "drg_codes": (
+        "lists that DRGs have of their own DRG编码表",
+        ("drg", "code"),
+        ("drg_name", "list", "name"),
+    ),
     "mcc": ("MCC list 严重并发症或合并症", ("code",), ("name", "exclusion")),
     "cc": ("CC list 并发症或合并症", ("code",), ("name", "exclusion")),
     "severity": ("MCC and CC in one list", ("code", "level"), ("name", "exclusion")),
