@@ -185,6 +185,41 @@ def copied(place: str) -> Iterator[Path]:
 
 
 @contextmanager
+def changed(place: str, *, without: tuple[str, ...], last: str) -> Iterator[Path]:
+    """A folder of which some files are changed: itself, or a copy whose changes are put back.
+
+    Args:
+        without: folders in it that are not looked at and not copied.
+        last: the file that is put back after all others, and so says that these are there.
+
+    Raises:
+        RegionError: the store does not answer, or holds nothing there.
+        OutputError: the store refuses.
+    """
+    if not is_address(place):
+        yield Path(place)
+        return
+    system, base = opened(place)
+    with tempfile.TemporaryDirectory(dir=_transfer_root()) as work:
+        target = Path(work) / PurePosixPath(base).name
+        bring(place, target, without)
+        before = _digests(target)
+        yield target
+        after = _digests(target)
+        new = [name for name in sorted(after) if after[name] != before.get(name)]
+        try:
+            for name in sorted(new, key=lambda name: name == last):
+                _send(target / name, system, f"{base}/{name}")
+        except OSError as error:
+            raise _refused(place, error) from error
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): file_digest(path) for path in files}
+
+
+@contextmanager
 def written(place: str) -> Iterator[Path]:
     """A file or folder to write: itself, or one whose files are then put into an object store.
 
@@ -268,8 +303,11 @@ def _fetch(system: fs.FileSystem, path: str, target: Path) -> None:
     unfinished.replace(target)
 
 
-def bring(address: str, folder: Path) -> None:
+def bring(address: str, folder: Path, without: tuple[str, ...] = ()) -> None:
     """Copies a region into a folder; what was copied before and is the same there stays.
+
+    Args:
+        without: folders of the region that are left out.
 
     Raises:
         RegionError: the store does not answer, or holds nothing there.
@@ -282,6 +320,8 @@ def bring(address: str, folder: Path) -> None:
     names = set()
     for file in files:
         name = file.path.removeprefix(base).lstrip("/")
+        if name.partition("/")[0] in without:
+            continue
         names.add(name)
         target = folder / name
         mark = f"{file.size} {file.mtime_ns}"

@@ -13,6 +13,8 @@ from grouper.cli.options import (
     EncodingOption,
     JsonOption,
     RayOption,
+    RegionPlace,
+    RunPlace,
     SchemeOption,
     WorkersOption,
     check_encoding,
@@ -93,26 +95,32 @@ def add(
 
 @month_app.command("close")
 def close_(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    run: RunPlace,
     month: Annotated[str, typer.Argument(metavar="MONTH", help="The month to freeze, YYYY-MM.")],
-    region: Annotated[
-        Path, typer.Option("--region", metavar="REGION", help="The region folder of the run.")
-    ],
+    region: RegionPlace,
 ) -> None:
     """Freeze a month: keep its point values, statements and cases in the region (月度关账)."""
     close(run, month, region)
 
 
-def close(run: Path, month: str, region: Path) -> None:
+def close(run: str, month: str, region: str) -> None:
     """Close a month and say what speaks against it; `grouper close` is the same command."""
     from grouper.run.closing import close_month, closing_warnings
+    from grouper.settlement.closed import MONTHS_FILE
+    from grouper.stores import changed, copied
 
-    closed = close_month(run, month, region)
-    for warning in closing_warnings(run, month, region, _today()):
-        note(warning)
+    with (
+        copied(run) as settled,
+        changed(region, without=("cases", "history"), last=MONTHS_FILE) as folder,
+    ):
+        closed = close_month(settled, month, folder)
+        for warning in closing_warnings(settled, month, folder, _today()):
+            note(warning)
     for pool, value in closed.items():
         typer.echo(f"{pool} {month}: {value}")
-    typer.echo(f"written to {region / 'closed.csv'}; later changes of the month go to clearing")
+    typer.echo(
+        f"written to {region.rstrip('/')}/{MONTHS_FILE}; later changes of the month go to clearing"
+    )
 
 
 @month_app.command()

@@ -35,6 +35,15 @@ PackArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")]
+RunPlace = Annotated[
+    str, typer.Argument(metavar="RUN", help="A finished run folder, or its s3:// address.")
+]
+RegionPlace = Annotated[
+    str,
+    typer.Option(
+        "--region", metavar="REGION", help="The region folder of the run, or its s3:// address."
+    ),
+]
 
 
 def check_encoding(name: str) -> str:

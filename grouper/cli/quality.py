@@ -11,6 +11,7 @@ from grouper.cli.options import (
     EncodingOption,
     RayOption,
     RunArgument,
+    RunPlace,
     SchemeOption,
     WorkersOption,
     check_encoding,
@@ -41,8 +42,10 @@ def register(app: typer.Typer) -> None:
 
 def quality(
     cases: Annotated[
-        Path,
-        typer.Argument(metavar="CASES_OR_REGION", help="Cases (file or folder), or a region."),
+        str,
+        typer.Argument(
+            metavar="CASES_OR_REGION", help="Cases (file or folder), or a region; also s3://…"
+        ),
     ],
     scheme: SchemeOption,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the tables.")],
@@ -62,25 +65,27 @@ def quality(
     from grouper.scheme import load_scheme
     from grouper.settlement.policyfile import load_policy
     from grouper.settlement.region import load_region
+    from grouper.stores import copied
 
     rules, loaded = load_policy(policy), load_scheme(scheme)
-    names, hospitals = {}, {}
-    if (cases / "hospitals.csv").is_file():
-        names = column_names(cases)
-        region = load_region(cases)
-        hospitals = {h.hospital_id: HospitalName(h.name, h.level) for h in region.hospitals}
-        cases = cases / "cases"
-    source = open_cases(
-        cases,
-        wanted=[COLUMNS[name] for name in COLUMNS_READ],
-        encoding=check_encoding(encoding),
-        names=names,
-    )
     thresholds = rules.quality.thresholds(rules.reject)
-    with running(workers, ray) as runner, progress_bar("checking", source.rows) as advance:
-        found = check_cases(
-            source, loaded, thresholds, out, runner, hospitals=hospitals, progress=advance
+    with copied(cases) as given:
+        names, hospitals = {}, {}
+        of_region = (given / "hospitals.csv").is_file()
+        if of_region:
+            names = column_names(given)
+            region = load_region(given)
+            hospitals = {h.hospital_id: HospitalName(h.name, h.level) for h in region.hospitals}
+        source = open_cases(
+            given / "cases" if of_region else given,
+            wanted=[COLUMNS[name] for name in COLUMNS_READ],
+            encoding=check_encoding(encoding),
+            names=names,
         )
+        with running(workers, ray) as runner, progress_bar("checking", source.rows) as advance:
+            found = check_cases(
+                source, loaded, thresholds, out, runner, hospitals=hospitals, progress=advance
+            )
     _tell(found)
 
 
@@ -126,9 +131,9 @@ def _rate(above: int, below: int) -> str:
 
 
 def indicators(
-    run: RunArgument,
+    run: RunPlace,
     before: Annotated[
-        Path | None, typer.Option("--before", metavar="RUN0", help="An earlier run to compare.")
+        str | None, typer.Option("--before", metavar="RUN0", help="An earlier run to compare.")
     ] = None,
     policy: PolicyOption = None,
     out: Annotated[
@@ -142,13 +147,16 @@ def indicators(
     from grouper.indicators.write import write_tables
     from grouper.report import load_run
     from grouper.settlement.policyfile import load_policy
+    from grouper.stores import copied
 
     rules = None if policy is None else load_policy(policy)
-    now = measure(Stays(load_run(run), rules))
+    with copied(run) as folder:
+        now = measure(Stays(load_run(folder), rules))
     tables = {"indicators": indicators_table(now)}
     then = None
     if before is not None:
-        then = measure(Stays(load_run(before), rules), [one.code for one in now.indicators])
+        with copied(before) as folder:
+            then = measure(Stays(load_run(folder), rules), [one.code for one in now.indicators])
         tables["changes"] = changes_table(then, now)
     _tell_indicators(now, then)
     if out is not None:

@@ -10,6 +10,7 @@ import typer
 from grouper.cli.options import (
     EncodingOption,
     RayOption,
+    RunPlace,
     SchemeOption,
     WorkersOption,
     check_encoding,
@@ -20,11 +21,6 @@ from grouper.counted import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-
-RunPlace = Annotated[
-    str, typer.Argument(metavar="RUN", help="A finished run folder, or its s3:// address.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -58,8 +54,12 @@ def report(
 
 
 def compare(
-    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="The run to start from.")],
-    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="The run it is held against.")],
+    run_a: Annotated[
+        str, typer.Argument(metavar="RUN_A", help="The run to start from, or its s3:// address.")
+    ],
+    run_b: Annotated[
+        str, typer.Argument(metavar="RUN_B", help="The run it is held against, or its address.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write a page and a workbook here.")
     ] = None,
@@ -68,17 +68,21 @@ def compare(
     from grouper.compare import compare_runs
     from grouper.compare.told import terminal_tables
     from grouper.report import load_run
+    from grouper.stores import copied
 
-    found = compare_runs(load_run(run_a), load_run(run_b))
-    _print(*terminal_tables(found))
-    if out is not None:
-        from grouper.compare.write import write_comparison
+    with copied(run_a) as a, copied(run_b) as b:
+        found = compare_runs(load_run(a), load_run(b))
+        _print(*terminal_tables(found))
+        if out is not None:
+            from grouper.compare.write import write_comparison
 
-        typer.echo(f"open {write_comparison(found, out)}")
+            typer.echo(f"open {write_comparison(found, out)}")
 
 
 def sweep(
-    region: Annotated[Path, typer.Argument(metavar="REGION", help="The region folder.")],
+    region: Annotated[
+        str, typer.Argument(metavar="REGION", help="The region folder, or its s3:// address.")
+    ],
     scheme: SchemeOption,
     policy: Annotated[
         str, typer.Option("--policy", metavar="POLICY", help="A policy file or a built-in name.")
@@ -95,13 +99,18 @@ def sweep(
     """Run one key of a policy over a range of values and draw the outcome (参数扫描)."""
     from grouper.scheme import load_scheme
     from grouper.settlement.policyfile import load_policy
+    from grouper.stores import copied
     from grouper.sweep import Sweep, run_sweep, terminal_table, values_between, write_sweep
 
     wanted = Sweep(load_policy(policy), key, values_between(first, last, steps))
     loaded = load_scheme(scheme)
-    with running(workers, ray) as runner, progress_bar("runs", steps) as advance:
+    with (
+        copied(region) as here,
+        running(workers, ray) as runner,
+        progress_bar("runs", steps) as advance,
+    ):
         found = run_sweep(
-            region,
+            here,
             loaded,
             wanted,
             out,

@@ -40,8 +40,10 @@ def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A pack: a folder or a built-in name.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The pack to hold against it.")],
     cases: Annotated[
-        Path | None,
-        typer.Option("--cases", metavar="FILE_OR_DIR", help="Group these cases by both."),
+        str | None,
+        typer.Option(
+            "--cases", metavar="FILE_OR_DIR", help="Group these cases by both; also s3://…"
+        ),
     ] = None,
     out: OutOption = None,
     every: AllOption = False,
@@ -86,7 +88,10 @@ def diff(
 def stats(
     pack: PackArgument,
     cases: Annotated[
-        Path, typer.Option("--cases", metavar="FILE_OR_DIR", help="Parquet, CSV or Arrow IPC.")
+        str,
+        typer.Option(
+            "--cases", metavar="FILE_OR_DIR", help="Parquet, CSV or Arrow IPC; also s3://…"
+        ),
     ],
     out: OutOption = None,
     every: AllOption = False,
@@ -114,18 +119,19 @@ def stats(
 
 def _counted(
     packs: tuple[str, ...],
-    cases: Path,
+    cases: str,
     workers: int,
     ray: str | None,
     encoding: str,
     edition: str,
 ) -> Counts:
     from grouper.scheme import load_scheme
+    from grouper.stores import copied
     from grouper.trial.count import count_cases
 
     schemes = [load_scheme(pack, edition=edition) for pack in packs]
-    with running(workers, ray) as runner:
-        counts = count_cases(cases, schemes, runner, encoding=check_encoding(encoding))
+    with copied(cases) as given, running(workers, ray) as runner:
+        counts = count_cases(given, schemes, runner, encoding=check_encoding(encoding))
     for name in counts.absent:
         note(f"no column {name}: it counts as null")
     return counts

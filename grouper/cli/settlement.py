@@ -13,6 +13,8 @@ import typer
 from grouper.cli.options import (
     EncodingOption,
     RayOption,
+    RegionPlace,
+    RunPlace,
     SchemeOption,
     WorkersOption,
     check_encoding,
@@ -160,11 +162,9 @@ def _stages() -> Iterator[Progress | None]:
 
 
 def close(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    run: RunPlace,
     month: Annotated[str, typer.Argument(metavar="MONTH", help="The month to freeze, YYYY-MM.")],
-    region: Annotated[
-        Path, typer.Option("--region", metavar="REGION", help="The region folder of the run.")
-    ],
+    region: RegionPlace,
 ) -> None:
     """Freeze a month: keep its point values, statements and cases in the region (月度关账)."""
     from grouper.cli.month import close as close_month

@@ -203,3 +203,36 @@ def test_stores_that_are_not_there(store: fs.S3FileSystem, tmp_path: Path) -> No
         stores.bring("s3://no-such-bucket/region", tmp_path / "region")
     with pytest.raises(RegionError, match="cannot open"):
         stores.bring("nothing://bucket/region", tmp_path / "region")
+
+
+def test_commands_that_read_a_store(
+    store: fs.S3FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """compare, close, sweep, quality, indicators and the trials of schemes, with addresses."""
+    monkeypatch.setenv("GROUPER_CACHE", str(tmp_path / "cache"))
+    region = make_region(tmp_path / "region", parts=1, rows=300)
+    place, names = "s3://drg/read", ("--scheme", "chs-core", "--policy", "guigang-points")
+    upload(store, region, "drg/read/region")
+    typed("rerun", region, *names, "--out", tmp_path / "run")
+    upload(store, tmp_path / "run", "drg/read/run")
+    here = typed("compare", tmp_path / "run", tmp_path / "run")
+    assert typed("compare", f"{place}/run", tmp_path / "run") == here
+    assert typed("indicators", f"{place}/run") == typed("indicators", tmp_path / "run")
+    cases = f"{place}/region/cases"
+    told = typed("scheme", "stats", "chs-core", "--cases", cases)
+    assert told == typed("scheme", "stats", "chs-core", "--cases", region / "cases")
+    assert "300 cases grouped by both" in typed(
+        "scheme", "diff", "chs-core", "chs-core", "--cases", f"{cases}/part-00000.parquet"
+    )
+    quality = ("quality", f"{place}/region", "--scheme", "chs-core", "--out", tmp_path / "quality")
+    assert "300 cases" in typed(*quality)
+    swept = ("--key", "low.ratio", "--from", "0.2", "--to", "0.3", "--steps", "2")
+    typed("sweep", f"{place}/region", *names, *swept, "--out", tmp_path / "sweep")
+    month = pq.read_table(tmp_path / "run" / "months.parquet")["month"][0].as_py()
+    close = ("close", f"{place}/run", month, "--region", f"{place}/region")
+    assert f"written to {place}/region/closed.csv" in typed(*close)
+    assert "is closed already" in typed(*close, code=1)
+    typed("close", tmp_path / "run", month, "--region", region)
+    with stores.copied(f"{place}/region") as there:
+        for name in ("closed.csv", "closed_statements.csv", f"closed_cases/{month}.parquet"):
+            assert (there / name).read_bytes() == (region / name).read_bytes()
