@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from grouper.errors import OutputError
 from grouper.execution import LocalRunner, Runner
+from grouper.newfolder import new_folder
 from grouper.report import region_pages
 from grouper.report.drg_page import DrgPages
 from grouper.report.facts import UNGROUPED, Facts
@@ -62,12 +60,10 @@ def write_report(
 
     Raises:
         RunError: the tables of the run contradict each other.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or RUN/report holds something else.
     """
     final = run.folder / "report"
-    making = run.folder / f".report-{secrets.token_hex(4)}"
-    try:
-        making.mkdir()
+    with new_folder(final, mark="index.html") as making:
         view = View(Facts(run))
         hospitals = HospitalPages(view, QualityPages(view), IndicatorPages(view))
         site = _pages(view, hospitals, making, advance)
@@ -77,16 +73,6 @@ def write_report(
 
             into = making / "workbooks"
             books = write_workbooks(view, hospitals, into, runner or LocalRunner(), advance)
-        if final.exists():
-            shutil.rmtree(final)
-        making.replace(final)
-    except OSError as error:
-        raise OutputError(
-            f"{final} cannot be written: {error.strerror or error}",
-            hint="check the folder's permissions and the free space",
-        ) from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return Written(final, site.pages, books)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from grouper.errors import OutputError
 from grouper.report import Run, load_run
 from grouper.report.columns import COLUMNS
 from grouper.report.view import unique_slugs
@@ -132,13 +133,18 @@ def test_the_same_run_gives_the_same_bytes(copy: Path, report: Path) -> None:
         for folder in (report, write_report(load_run(copy)).folder)
     )
     assert first == again
-    assert not list(copy.glob(".report-*"))
+    assert not list(copy.glob(".report*"))
 
 
 def test_the_command_and_an_altered_run(copy: Path) -> None:
     made = command("report", copy, "--no-workbooks")
     assert made.exit_code == 0, made.output
     assert "pages and 0 workbooks" in made.output
+    assert command("report", copy, "--no-workbooks").exit_code == 0
+    (copy / "report" / "index.html").rename(copy / "report" / "letter.txt")
+    with pytest.raises(OutputError, match="report holds something else"):
+        write_report(load_run(copy), workbooks=False)
+    assert (copy / "report" / "letter.txt").is_file()
     shutil.rmtree(copy / "grouped")
     done = grouper("report", copy)
     assert done.returncode == 1
