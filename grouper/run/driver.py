@@ -101,6 +101,8 @@ class Driver:
         lists = None
         if reuse is None or not reuse.lists:
             lists = list_plan(self.context)
+        if reuse is not None and lists is not None:
+            reuse = replace(reuse, same_routes=False)  # the lists are read as a whole
         duplicates = NO_DUPLICATES
         versioned = VERSION in self.context.sources["cases"].columns
         if reuse is None or reuse.grown or lists is not None or versioned:
@@ -144,7 +146,9 @@ class Driver:
             self.region, self.context.scheme, self.policy, self.codes, accounts, statistics,
             benchmarks,
         )  # fmt: skip
-        settling = aside.submit(settle, self.out, basis, year, self.numbers, paid, extras, books)
+        settling = aside.submit(
+            settle, self.out, basis, year, self.numbers, paid, extras, books, reuse
+        )
         written = self._values(pricing, benchmarks, decided, value, per_diem)
         outcome = Outcome(
             basis, settling.result(), per_diem, written.beside, late, closed.late_cases()
@@ -213,7 +217,10 @@ class Driver:
             grouped.add(done.result)
             digests |= done.published
         if reuse is not None:
-            for name in ("unknown_dx", "unknown_px"):
+            names = ["unknown_dx", "unknown_px"]
+            if reuse.same_routes:
+                names += [f"empty {name}" for name in AMOUNTS[1:]]
+            for name in names:
                 grouped.counts[name] += reuse.counts[name]
         self.manifest.stage("grouped", grouped.counts, digests)
         write_odd_codes(self.out, self.manifest, grouped.odd, reuse)

@@ -15,6 +15,7 @@ from grouper.context import budget_table, groups_table, hospitals_table
 from grouper.parts import part_name
 from grouper.run.beside import SideSums
 from grouper.run.folder import Manifest, write_table
+from grouper.run.reuse import Reuse, earlier_table
 from grouper.run.work import WORK
 from grouper.scheme import Scheme
 from grouper.settlement import checks, tables
@@ -98,6 +99,7 @@ def settle(
     paid: Mapping[AccountKey, Account],
     extras: Sequence[Extra],
     year_books: tuple[Mapping[AccountKey, Account], Sequence[Extra]],
+    reuse: Reuse | None,
 ) -> Settled:
     """Settle months and year and write their tables; it needs no task and no worker.
 
@@ -109,18 +111,23 @@ def settle(
         paid: sums by account over the cases of route ``drg``.
         extras: points of approved reviews.
         year_books: both, as the year end takes them.
+        reuse: the run of which cases are taken; with their routes, what it rejected is taken too.
     """
     region, policy = basis.region, basis.policy
     months = settle_months(region, policy, year, paid, extras)
     year_end = clear_year(region, policy, year, *year_books, months.statements)
     diseases = basis.codes if policy.groups.by == "dip" else None
+    if reuse is not None and reuse.same_routes:
+        rejected = earlier_table(reuse, "rejected")
+    else:
+        rejected = _rejected(out, numbers)
     made = {
         "statistics": tables.statistics_table(basis.codes, basis.statistics),
         "benchmarks": tables.benchmarks_table(basis.benchmarks),
         "months": tables.months_table(months),
         "hospital_months": tables.hospital_months_table(months.statements),
         "clearing": tables.clearing_table(year_end.cleared),
-        "rejected": _rejected(out, numbers),
+        "rejected": rejected,
         "hospitals": hospitals_table(region),
         "groups": groups_table(basis.scheme, diseases),
         "budget": budget_table(region),

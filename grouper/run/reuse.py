@@ -1,7 +1,8 @@
 """Taking the grouping of a finished run: another policy or further cases, the same scheme.
 
 The grouped rows of the earlier run stand for the kernel's answers; routing, points and money are
-made anew, so that the result has the same bytes as a run that groups for itself. A part in which
+made anew, so that the result has the same bytes as a run that groups for itself; where the policies
+agree on all that comes before the points, routes are taken as well (`run.taken`). A part in which
 that cannot be, because a case counts now that the earlier policy rejected, is grouped anew. Parts
 that the earlier run did not have are grouped; which ids are repeated is found over all parts.
 """
@@ -25,6 +26,7 @@ from grouper import __version__
 from grouper.caseids import id_hashes
 from grouper.cases import CaseSource, Part
 from grouper.context import pools_of
+from grouper.duplicates import version_of
 from grouper.errors import RunError
 from grouper.grouping import REASON as GROUPING_REASONS
 from grouper.grouping import GroupedBatch, grouped_again
@@ -32,7 +34,8 @@ from grouper.parts import file_digest, part_name
 from grouper.run.folder import Manifest, read_manifest
 from grouper.scheme import Scheme
 from grouper.settlement.apart import FILE as ITEMS
-from grouper.settlement.intake import Accounts, Intake
+from grouper.settlement.intake import Accounts, Intake, IntakePlan, take_in
+from grouper.settlement.plan import gives_factors
 from grouper.settlement.policy import Policy
 from grouper.settlement.routes import INVALID, REASONS
 from grouper.settlement.visits import FILE as VISITS
@@ -59,6 +62,8 @@ class Reuse:
         counts: of its stage ``grouped``.
         same_rows: whether the same cases must be invalid for the same reasons.
         same_pools: whether the same cases must have the same pool as well.
+        same_routes: whether all that decides about cases before their points is the same, so
+            that they are taken as they were routed (`run.taken`).
         lists: the stages of the check of the lists, where they would come out the same.
         stages: all its stages.
         parts: number of a part there, by its number now; parts that it lacks are left out.
@@ -70,6 +75,7 @@ class Reuse:
     counts: Mapping[str, int]
     same_rows: bool
     same_pools: bool
+    same_routes: bool
     lists: tuple[Mapping[str, Any], ...]
     stages: tuple[Mapping[str, Any], ...] = ()
     parts: Mapping[int, int] = field(default_factory=dict)
@@ -80,7 +86,7 @@ class Reuse:
         yield self
         if self.grown and self.same_rows:
             # A case that is repeated now has another row; the part is written anew.
-            yield replace(self, same_rows=False, same_pools=False)
+            yield replace(self, same_rows=False, same_pools=False, same_routes=False)
 
 
 def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy) -> Reuse:
@@ -123,12 +129,20 @@ def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy
         and all(before.get(key) == now[key] for key in ("pools", "price", "stay"))
         and all(old.inputs.get(name) == manifest.inputs.get(name) for name in files)
     )
+    # What gives a case more than its group, its account and its amounts is in no table.
+    same_routes = (
+        same_pools
+        and not (grown or stay or policy.price.table or policy.per_diem.used)
+        and all(before[key] == now[key] for key in ("participation", "per_diem"))
+        and policy.readmission.days is None
+        and not gives_factors(policy)
+    )
     lists: tuple[Mapping[str, Any], ...] = ()
     if same_rows and policy.quality.report and not grown:
         lists = tuple(s for s in old.stages if s["stage"] in LIST_STAGES)
     return Reuse(
-        str(run), old.digests, stage["counts"], same_rows, same_pools, lists, tuple(old.stages),
-        _numbers(source, known), grown,
+        str(run), old.digests, stage["counts"], same_rows, same_pools, same_routes, lists,
+        tuple(old.stages), _numbers(source, known), grown,
     )  # fmt: skip
 
 
@@ -147,7 +161,7 @@ def take_lists(out: Path, manifest: Manifest, reuse: Reuse) -> None:
     """
     for stage in reuse.lists:
         for name in stage["digests"]:
-            path = _whole(reuse, name)
+            path = whole_file(reuse, name)
             (out / name).parent.mkdir(exist_ok=True)
             _link(path, out / name)
         manifest.stages.append(dict(stage))
@@ -167,7 +181,7 @@ def take_stage(out: Path, manifest: Manifest, reuse: Reuse, stage: str) -> None:
             hint="leave --reuse out, or settle that run again with this version",
         )
     for name in known["digests"]:
-        _link(_whole(reuse, name), out / name)
+        _link(whole_file(reuse, name), out / name)
     manifest.stages.append(dict(known))
 
 
@@ -177,10 +191,15 @@ def earlier_table(reuse: Reuse, name: str) -> pa.Table:
     Raises:
         RunError: it is missing or was altered.
     """
-    return pq.read_table(_whole(reuse, f"{name}.parquet"))
+    return pq.read_table(whole_file(reuse, f"{name}.parquet"))
 
 
-def _whole(reuse: Reuse, name: str) -> Path:
+def whole_file(reuse: Reuse, name: str) -> Path:
+    """A file of the earlier run.
+
+    Raises:
+        RunError: it is missing or was altered.
+    """
     path = Path(reuse.run) / name
     if not path.is_file() or file_digest(path) != reuse.digests.get(name):
         raise RunError(
@@ -210,13 +229,13 @@ class NotAsBeforeError(Exception):
 class EarlierPart:
     """A part of the earlier run, read beside the cases."""
 
-    def __init__(self, reuse: Reuse, part: Part) -> None:
+    def __init__(self, reuse: Reuse, part: Part, plan: IntakePlan, scheme: Scheme) -> None:
         """Open the part.
 
         Raises:
             RunError: a table of the part is missing or was altered.
         """
-        self._reuse = reuse
+        self._reuse, self._plan, self._scheme = reuse, plan, scheme
         self._name = part_name(reuse.parts[part.number])
         with self._open("grouped", _TEXTS) as file:
             self._rows = file.read(columns=list(_TEXTS), use_threads=False).combine_chunks()
@@ -225,24 +244,37 @@ class EarlierPart:
             with self._open("cases", ("pool",)) as file:
                 self._pools = file.read(columns=["pool"], use_threads=False).combine_chunks()
         codes = {text: code for code, text in enumerate(REASONS)}
-        self._reason = _positions(self._rows["reason"], codes)
+        self._reason = positions(self._rows["reason"], codes)
         self._place = 0
 
     def _open(self, folder: str, texts: Sequence[str]) -> pq.ParquetFile:
-        path = _whole(self._reuse, f"{folder}/{self._name}")
+        path = whole_file(self._reuse, f"{folder}/{self._name}")
         return pq.ParquetFile(path, read_dictionary=list(texts))
 
-    def take(self, batch: pa.RecordBatch, scheme: Scheme) -> GroupedBatch:
-        """The next cases as `group_batch` gave them; those that were invalid have no group."""
-        rows = self._rows.slice(self._place, batch.num_rows)
-        return grouped_again(batch.column("case_id"), rows, scheme)
+    def take(
+        self, batch: pa.RecordBatch, duplicates: NDArray[np.uint64], place: tuple[int, int]
+    ) -> tuple[GroupedBatch, Intake]:
+        """The next cases as `group_batch` gave them, and as they are routed now.
 
-    def hold(self, intake: Intake, accounts: Accounts) -> None:
-        """Compare the same cases as they are routed now, and go on to the next.
+        Those that were invalid have no group.
+
+        Args:
+            batch: the cases with the columns of `intake_columns`.
+            duplicates: the ids that are repeated now, where they were looked for.
+            place: part and row of the first case.
 
         Raises:
             NotAsBeforeError: a case counts that did not, or is not as it was said to be.
         """
+        rows = self._rows.slice(self._place, batch.num_rows)
+        grouped = grouped_again(batch.column("case_id"), rows, self._scheme)
+        grouped.mark_duplicates(duplicates, version_of(batch))
+        intake = take_in(batch, grouped, self._plan, place)
+        self._hold(intake, self._plan.accounts)
+        return grouped, intake
+
+    def _hold(self, intake: Intake, accounts: Accounts) -> None:
+        """Compare the same cases as they are routed now, and go on to the next."""
         size = len(intake.route)
         before = self._reason[self._place : self._place + size]
         now = np.where(intake.route == INVALID, intake.reason, 0)
@@ -253,7 +285,7 @@ class EarlierPart:
             raise NotAsBeforeError
         if self._pools is not None:
             names = {name: i for i, name in enumerate(accounts.pools)}
-            pools = _positions(self._pools.slice(self._place, size)["pool"], names)
+            pools = positions(self._pools.slice(self._place, size)["pool"], names)
             if not np.array_equal(pools, pools_of(intake, accounts)):
                 raise NotAsBeforeError
         self._place += size
@@ -265,21 +297,23 @@ class EarlierPart:
         mine = ids.filter(pa.array(self._reason == _DUPLICATE)).combine_chunks()
         return np.unique(np.stack(id_hashes(mine), axis=1), axis=0)
 
-    def link(self, folder: str, path: Path) -> None:
-        """Let a table of the part appear under a new name.
 
-        Raises:
-            OSError: it cannot be written.
-        """
-        _link(Path(self._reuse.run) / folder / self._name, path)
+def link_part(reuse: Reuse, number: int, folder: str, path: Path) -> None:
+    """Let a table of a part, whose file was looked at, appear under a new name.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    _link(Path(reuse.run) / folder / part_name(reuse.parts[number]), path)
 
 
-def _positions(column: pa.ChunkedArray, codes: Mapping[str, int]) -> NDArray[np.int16]:
-    """A dictionary column as codes; null is -1."""
-    found = np.empty(len(column), np.int16)
+def positions(column: pa.ChunkedArray, codes: Mapping[str, int]) -> NDArray[np.int32]:
+    """A dictionary column as codes; null, and a text without a code, is -1."""
+    found = np.empty(len(column), np.int32)
     at = 0
     for chunk in column.chunks:
-        table = np.array([*(codes[text] for text in chunk.dictionary.to_pylist()), -1], np.int16)
+        texts = chunk.dictionary.to_pylist()
+        table = np.array([*(codes.get(text, -1) for text in texts), -1], np.int32)
         indices = chunk.indices.fill_null(len(table) - 1).to_numpy(zero_copy_only=False)
         found[at : at + len(chunk)] = table[indices]
         at += len(chunk)

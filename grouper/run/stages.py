@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from grouper.caseids import id_hashes
 from grouper.cases import CaseSource, Part, read_part
 from grouper.context import CASES, PLAIN, case_rows
-from grouper.duplicates import VERSION, version_of
+from grouper.duplicates import VERSION
 from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch
 from grouper.kernels.arrays import readonly
 from grouper.kernels.ids import mark
@@ -29,7 +29,8 @@ from grouper.parts import ParquetFile, part_name
 from grouper.quality.evaluate import Plan
 from grouper.quality.scan import Scan
 from grouper.run.books import AMOUNT_COLUMNS, AccountSums
-from grouper.run.reuse import EarlierPart, NotAsBeforeError, Reuse
+from grouper.run.reuse import EarlierPart, NotAsBeforeError, Reuse, link_part
+from grouper.run.taken import COLUMNS, TakenPart
 from grouper.run.work import WORK, Done, once
 from grouper.scheme import Scheme
 from grouper.settlement.dip import count_keys, dip_keys
@@ -152,11 +153,13 @@ def group_task(shared: GroupShared, part: Part) -> Done:
             return _group_part(replace(shared, reuse=None), part, run, None)
         for reuse in shared.reuse.attempts():
             with suppress(NotAsBeforeError):
-                earlier = EarlierPart(reuse, part)
+                open_part = TakenPart if reuse.same_routes else EarlierPart
+                earlier = open_part(reuse, part, shared.plan, shared.scheme)
                 return _group_part(replace(shared, reuse=reuse), part, run, earlier)
         anew = shared
         if not len(shared.duplicates):
-            anew = replace(shared, duplicates=EarlierPart(shared.reuse, part).repeated())
+            earlier = EarlierPart(shared.reuse, part, shared.plan, shared.scheme)
+            anew = replace(shared, duplicates=earlier.repeated())
         result, files = _group_part(anew, part, run, None)
         for name in _UNKNOWN:
             result.counts[name] = 0  # the earlier run has counted them
@@ -166,7 +169,7 @@ def group_task(shared: GroupShared, part: Part) -> Done:
 
 
 def _group_part(
-    shared: GroupShared, part: Part, run: Path, earlier: EarlierPart | None
+    shared: GroupShared, part: Part, run: Path, earlier: EarlierPart | TakenPart | None
 ) -> tuple[GroupResult, list[Path]]:
     """Group a part, or take its groups from an earlier run.
 
@@ -189,6 +192,8 @@ def _group_part(
         columns = {VERSION, *(column.name for column in intake_columns(shared.plan.policy))}
         if not reuse.same_pools:
             columns |= set(CASES.names)
+        if reuse.same_routes:
+            columns = set(COLUMNS)
     with ExitStack() as stack:
         grouped_out = kept_out = bills_out = None
         if reuse is None or not reuse.same_rows:
@@ -206,15 +211,13 @@ def _group_part(
         rejected_out = stack.enter_context(ParquetFile(rejected_file, REJECTED_SCHEMA))
         facts_out = stack.enter_context(FactsWriter(facts, factors=shared.plan.with_factors))
         for batch in read_part(shared.source, part, columns):
+            place = part.number, result.cases
             if earlier is None:
                 grouped = group_batch(batch, shared.scheme, shared.duplicates)
                 odd.add(batch, grouped)
+                intake = take_in(batch, grouped, shared.plan, place)
             else:
-                grouped = earlier.take(batch, shared.scheme)
-                grouped.mark_duplicates(shared.duplicates, version_of(batch))
-            intake = take_in(batch, grouped, shared.plan, (part.number, result.cases))
-            if earlier is not None:
-                earlier.hold(intake, shared.plan.accounts)
+                grouped, intake = earlier.take(batch, shared.duplicates, place)
             if grouped_out is not None:
                 grouped_out.write(intake.grouped)
             if kept_out is not None:
@@ -235,10 +238,10 @@ def _group_part(
         result.odd = odd.table()
     if scan is not None:
         files += scan.files
-    if earlier is not None and grouped_out is None:
-        earlier.link("grouped", table)
-    if earlier is not None and kept_out is None:
-        earlier.link("cases", kept)
+    if reuse is not None and grouped_out is None:
+        link_part(reuse, part.number, "grouped", table)
+    if reuse is not None and kept_out is None:
+        link_part(reuse, part.number, "cases", kept)
     if stays:
         path = stays_path(run, part.number)
         path.parent.mkdir(exist_ok=True)

@@ -86,6 +86,18 @@ def make_accounts(region: Region, policy: Policy, year: int, cities: set[str]) -
     )
 
 
+def gives_factors(policy: Policy) -> bool:
+    """Whether points of a case are multiplied by a factor of its own."""
+    rules = policy.coefficient
+    return bool(
+        rules.factor_table
+        or rules.tcm_uplift
+        or rules.child_uplift
+        or rules.uplifts
+        or rules.kind in BY_HOSPITAL
+    )
+
+
 @dataclass(frozen=True)
 class Merged:
     """What is merged into the stays of a part.
@@ -131,14 +143,7 @@ class IntakePlan:
     @property
     def with_factors(self) -> bool:
         """Whether points of a case are multiplied by a factor of its own."""
-        rules = self.policy.coefficient
-        return bool(
-            self.factors
-            or rules.tcm_uplift
-            or rules.child_uplift
-            or rules.uplifts
-            or rules.kind in BY_HOSPITAL
-        )
+        return gives_factors(self.policy)
 
     def in_year(self, year: int) -> IntakePlan:
         """The same plan for cases of another year, all of which count."""

@@ -18,10 +18,11 @@ from grouper.run import rerun
 from grouper.run import stages as group_stage
 from grouper.scheme import Scheme, load_scheme
 from grouper.settlement.policyfile import load_policy
-from tests.settlement.regions import random_region, write_cases, write_pack
+from tests.settlement.regions import HOSPITAL, random_region, write_cases, write_csv, write_pack
 
 WEIGHTS = [["BR19", "0.7434", "", ""], ["BR29", "1.51", "1", "1"], ["BR59", "6.02", "", "1"]]
 BASE = 'extends = "guigang-points"\nid = "other"\n'
+HOSPITALS = [(i, [f"H{i}", f"H{i}", 1 + i % 3, "", "", "", "", ""]) for i in range(6)]
 OTHERS = {
     "bounds": "[low]\nratio = 0.4\n[high]\npay = 'deviation'\n",
     "months": "[month]\nratio = 0.95\n[year_end]\nsurplus_cap = 0.1\n",
@@ -102,6 +103,23 @@ def test_nothing_is_grouped(
     rerun(region, scheme, policy, tmp_path / "run", LocalRunner(), reuse=earlier)
     part = Path("grouped") / "part-00000.parquet"
     assert (tmp_path / "run" / part).samefile(earlier / part)
+
+
+def test_simulated_cases_are_taken_as_they_were_routed(
+    region: Path, scheme: Scheme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(region, tmp_path / "region")
+    hospitals = [[*h, "2024-05-01" if i == 1 else "", str(i != 2).lower()] for i, h in HOSPITALS]
+    write_csv(tmp_path / "region" / "hospitals.csv", (*HOSPITAL, "go_live", "pilot"), hospitals)
+    parts = '[participation]\ndry_run = "before_go_live"\nnon_pilot = "item"\nside_by_side = true\n'
+    before = policy_of(parts, tmp_path)
+    rerun(tmp_path / "region", scheme, before, tmp_path / "earlier", LocalRunner())
+    policy = policy_of(parts + OTHERS["bounds"], tmp_path)
+    rerun(tmp_path / "region", scheme, policy, tmp_path / "anew", LocalRunner())
+    monkeypatch.delattr("grouper.run.reuse.take_in")  # no case is routed again
+    earlier = tmp_path / "earlier"
+    rerun(tmp_path / "region", scheme, policy, tmp_path / "taken", LocalRunner(), reuse=earlier)
+    assert contents(tmp_path / "anew") == contents(tmp_path / "taken")
 
 
 NEW = {
