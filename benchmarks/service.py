@@ -2,8 +2,9 @@
 
     python benchmarks/service.py [--seconds 5]
 
-The rate is held against an empty method of a bare server in the same run; the clients run in a
-process of their own.
+Rate and latency are held against an empty method of a bare server in the same run. Server and
+client are processes of their own, one client for each stream of `GroupBatch`. Its cases are read
+before the clock starts, as `grouper send` reads them (codes as dictionaries), and as plain strings.
 """
 
 from __future__ import annotations
@@ -12,21 +13,30 @@ import argparse
 import asyncio
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import grpc
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset
-from common import machine, region, scheme_folder, table
+from common import goal, machine, region, scheme_folder, table
 
 from cluster.client import Client
 from cluster.drg.v1 import case_pb2, grouping_service_pb2
 from cluster.drg.v1.grouping_service_pb2_grpc import GroupingServiceStub
+from grouper.cases import CaseSource, open_cases, read_part
+from grouper.grouping import columns_for
+from grouper.scheme import load_scheme
 
 EMPTY = "/bench.Echo/Empty"
+PER_SECOND, MILLISECONDS, SHARE, CASES = 200, 5.0, 0.6, 500_000
+"""The goals."""
 
 BARE = """
 import asyncio, sys, grpc
@@ -109,7 +119,8 @@ async def latency(call, per_second: int, seconds: float) -> list[float]:
     return found
 
 
-async def unary(address: str, empty: str, seconds: float) -> list[list[str]]:
+async def unary(address: str, empty: str, seconds: float) -> tuple[float, float, float, float]:
+    """Calls a second of the empty method and of `GroupCase`, and their latency at a fixed rate."""
     async with (
         grpc.aio.insecure_channel(address) as channel,
         grpc.aio.insecure_channel(empty) as bare,
@@ -121,38 +132,101 @@ async def unary(address: str, empty: str, seconds: float) -> list[list[str]]:
         for _ in range(3):
             empty_rate = max(empty_rate, await rate(lambda: nothing(b""), seconds / 3))
             group_rate = max(group_rate, await rate(lambda: group(message), seconds / 3))
-        waits = await latency(lambda: group(message), 200, seconds)
-    return [
-        ["empty method, calls/s", f"{empty_rate:,.0f}"],
-        ["GroupCase, calls/s", f"{group_rate:,.0f} ({group_rate / empty_rate:.0%} of empty)"],
-        ["GroupCase at 200/s, 99 % within", f"{np.percentile(waits, 99):.1f} ms"],
-    ]
+        empty_waits = await latency(lambda: nothing(b""), PER_SECOND, seconds)
+        waits = await latency(lambda: group(message), PER_SECOND, seconds)
+    return empty_rate, group_rate, np.percentile(empty_waits, 99), np.percentile(waits, 99)
 
 
-def batches(address: str, cases: int) -> list[str]:
-    folder = scheme_folder("chs_drg_11")
-    source = region(folder, cases, 20) / "cases"
-    names = ["case_id", "dx", "px", "sex", "age", "age_days", "weight"]
-    read = pa.dataset.dataset(source).to_table(columns=names).to_batches(max_chunksize=16_384)
+def batches(source: CaseSource, *, plain: bool) -> Iterator[pa.RecordBatch]:
+    """The cases as a client has them."""
+    for part in source.parts:
+        for batch in read_part(source, part):
+            if plain:
+                lists = {name: batch.column(name).cast(pa.list_(pa.string())) for name in CODES}
+                for name, column in lists.items():
+                    at = batch.schema.get_field_index(name)
+                    batch = batch.set_column(at, name, column)
+            yield batch
+
+
+CODES = ("dx", "px")
+_barrier: Barrier
+
+
+def _together(barrier: Barrier) -> None:
+    global _barrier
+    _barrier = barrier
+
+
+def stream(address: str, scheme: str, cases: Path, plain: bool) -> tuple[float, float, int, int]:
+    """Send all cases; when it began and ended, the cases, and the messages."""
+    loaded = load_scheme(scheme)
+    source = open_cases(cases, wanted=columns_for(loaded))
+    read = list(batches(source, plain=plain))
     with Client(address) as client:
-        list(client.group_batches(read[:2], scheme="chs-core"))
+        list(client.group_batches(read[:1], scheme=loaded.id))
+        _barrier.wait()
         start = time.perf_counter()
-        rows = sum(b.num_rows for b in client.group_batches(read, scheme="chs-core"))
-        seconds = time.perf_counter() - start
-    return ["GroupBatch, cases/s", f"{rows / seconds:,.0f}"]
+        answers = [table.num_rows for table in client.group_batches(read, scheme=loaded.id)]
+        return start, time.perf_counter(), sum(answers), len(answers)
+
+
+def batch_rate(
+    address: str, scheme: str, cases: Path, streams: int, *, plain: bool
+) -> tuple[float, float]:
+    """Cases a second, and cases a message."""
+    context = get_context("spawn")
+    barrier = context.Barrier(streams)
+    with ProcessPoolExecutor(streams, context, _together, (barrier,)) as pool:
+        every = [pool.submit(stream, address, scheme, cases, plain) for _ in range(streams)]
+        starts, ends, rows, messages = zip(*(one.result() for one in every), strict=True)
+    return sum(rows) / (max(ends) - min(starts)), sum(rows) / sum(messages)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--cases", type=int, default=1_000_000)
+    parser.add_argument("--streams", type=int, nargs="*", default=[1, 2])
     options = parser.parse_args()
     print(machine())
+    published = str(scheme_folder("chs_drg_11"))
+    cases = region(Path(published), options.cases, 20) / "cases"
+    schemes = list(dict.fromkeys(("chs-core", published)))
     grouper = [str(Path(sys.executable).with_name("grouper")), "serve", "--listen", "127.0.0.1:0"]
-    with server(grouper) as address, server([sys.executable, "-c", BARE]) as empty:
-        rows = asyncio.run(unary(address, empty, options.seconds))
-        rows.append(batches(address, options.cases))
-    table(["what", "measured"], rows)
+    grouper += [word for scheme in schemes for word in ("--scheme", scheme)]
+    with (
+        tempfile.TemporaryDirectory() as data,
+        server([*grouper, "--data", data]) as address,
+        server([sys.executable, "-c", BARE]) as empty,
+    ):
+        empty_rate, group_rate, empty_wait, wait = asyncio.run(
+            unary(address, empty, options.seconds)
+        )
+        share = group_rate / empty_rate
+        table(
+            ["method", "calls/s", f"99 % within, at {PER_SECOND} calls/s"],
+            [
+                ["empty, of a bare server", f"{empty_rate:,.0f}", f"{empty_wait:.1f} ms"],
+                ["GroupCase", f"{group_rate:,.0f}", f"{wait:.1f} ms"],
+            ],
+        )
+        rows, best = [], 0.0
+        for streams in options.streams:
+            for scheme in schemes:
+                for plain in (False, True):
+                    speed, size = batch_rate(address, scheme, cases, streams, plain=plain)
+                    if streams == 1 and not plain:
+                        best = max(best, speed)
+                    columns = "strings" if plain else "dictionaries"
+                    name = Path(scheme).name
+                    rows.append([name, columns, str(streams), f"{size:,.0f}", f"{speed:,.0f}"])
+        table(["GroupBatch by", "codes as", "streams", "cases a message", "cases/s"], rows)
+    goal("GroupCase", f"{SHARE:.0%} of the empty method", f"{share:.0%}", met=share >= SHARE)
+    aim = f"99 % within {MILLISECONDS:g} ms at {PER_SECOND}/s"
+    goal("GroupCase", aim, f"{wait:.1f} ms", met=wait <= MILLISECONDS)
+    if best:
+        goal("GroupBatch, one stream", f"{CASES:,} cases/s", f"{best:,.0f}", met=best >= CASES)
 
 
 if __name__ == "__main__":

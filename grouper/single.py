@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
+
+import numpy as np
 
 from grouper.errors import PackError
 from grouper.grouping import AMBIGUOUS, GROUPED, INVALID, REASON, SEVERITY, STATUS, UNGROUPED
@@ -37,8 +38,14 @@ _COMPARE: Final[dict[str, Callable[[int, int], bool]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SingleResult:
+# Plain integers: a member of an enumeration is looked up and compared more slowly.
+_MCC, _CC, _NUMBER, _SITES = int(Op.MCC), int(Op.CC), int(Op.NUMBER), int(Op.SITES)
+_OTHER_DX, _OTHER_PX, _PRINCIPAL_PX = int(Op.OTHER_DX), int(Op.OTHER_PX), int(Op.PRINCIPAL_PX)
+_COUNT_OTHER_DX, _COUNT_PX = int(Op.COUNT_OTHER_DX), int(Op.COUNT_PX)
+_LEVEL_MCC = int(SeverityLevel.MCC)
+
+
+class SingleResult(NamedTuple):
     """Where one case falls; texts as in the grouped table, empty where they do not apply."""
 
     status: str
@@ -60,10 +67,8 @@ class _Codes:
         self._lengths = sorted(prefixes, reverse=True)
         self._dropped = table.dropped
         self.principal: list[int] = table.principal.tolist()
-        self.members = [
-            sum(word << (64 * i) for i, word in enumerate(words))
-            for words in table.members.tolist()
-        ]
+        bits = np.unpackbits(table.members.view(np.uint8), axis=1, bitorder="little")
+        self.sets = [frozenset(np.flatnonzero(column).tolist()) for column in bits.T]
 
     def kinds(self, codes: object) -> list[int]:
         """The kinds of a list's codes, those left out that an edition's map drops."""
@@ -107,7 +112,15 @@ class SingleGrouper:
         self._complication = [(c >> 16, c & 0xFFFF) for c in compiled.complication.tolist()]
         self._sites: list[list[int]] = compiled.sites.tolist()
         self._root = compiled.decisions.root
-        self._nodes: list[list[int]] = compiled.decisions.nodes.tolist()
+        self._by_procedure = self._root.shape[1] > 1
+        self._nodes = [tuple(node) for node in compiled.decisions.nodes.tolist()]
+        self._numbers = compiled.numbers
+        self._retry = compiled.retry_other_procedures
+        self._answers = [
+            (STATUS[AMBIGUOUS if o.ambiguous else GROUPED], o.mdc, o.adrg, o.drg)
+            for o in compiled.outcomes
+        ]
+        self._answers[NO_ANSWER] = (STATUS[UNGROUPED], *self._answers[NO_ANSWER][1:])
         self._compare = [_COMPARE[name] for name in COMPARISONS]
         self._departments = {name: i for i, name in enumerate(compiled.departments)}
 
@@ -125,19 +138,14 @@ class SingleGrouper:
         if not dx or dx[0] == BLANK:
             return self._invalid(Reason.NO_DIAGNOSIS, unknown)
         levels = self._levels(dx)
-        numbers = [self._number(case, name) for name in self.scheme.compiled.numbers]
+        numbers = [self._number(case, name) for name in self._numbers]
         answer = self._answer(dx, px, levels, numbers)
-        if answer == NO_ANSWER and self.scheme.compiled.retry_other_procedures:
+        if answer == NO_ANSWER and self._retry:
             for other in px[1:]:
                 if other != BLANK and answer == NO_ANSWER:
                     answer = self._answer(dx, [other], levels, numbers)
-        outcome = self.scheme.compiled.outcomes[answer]
-        status = AMBIGUOUS if outcome.ambiguous else GROUPED
-        if answer == NO_ANSWER:
-            status = UNGROUPED
-        severity = SEVERITY[min(levels, SeverityLevel.MCC)]
-        named = (outcome.mdc, outcome.adrg, outcome.drg)
-        return SingleResult(STATUS[status], *named, severity, "", *unknown)
+        severity = SEVERITY[min(levels, _LEVEL_MCC)]
+        return SingleResult(*self._answers[answer], severity, "", *unknown)
 
     def _invalid(self, reason: Reason, unknown: tuple[int, int]) -> SingleResult:
         return SingleResult(STATUS[INVALID], "", "", "", "", REASON[reason], *unknown)
@@ -163,43 +171,32 @@ class SingleGrouper:
     def _answer(
         self, dx: Sequence[int], px: Sequence[int], levels: int, numbers: Sequence[int | None]
     ) -> int:
-        column = self._px.principal[px[0]] if px and self._root.shape[1] > 1 else 0
+        column = self._px.principal[px[0]] if px and self._by_procedure else 0
         at = int(self._root[self._dx.principal[dx[0]], column])
         while at >= 0:
             op, a, b, value, yes, no = self._nodes[at]
-            at = yes if self._holds(op, a, b, value, dx, px, levels, numbers) else no
+            if op == _MCC:
+                holds = levels >= 2
+            elif op == _CC:
+                holds = levels & 1 == 1
+            elif op == _NUMBER:
+                number = numbers[a]
+                holds = number is not None and self._compare[b](number, value)
+            elif op == _OTHER_PX:
+                holds = not self._px.sets[a].isdisjoint(px[1:])
+            elif op == _OTHER_DX:
+                holds = not self._dx.sets[a].isdisjoint(dx[1:])
+            elif op == _PRINCIPAL_PX:
+                holds = not self._px.sets[a].isdisjoint(px[:1])
+            else:
+                holds = self._compare[b](self._count(op, a, dx, px), value)
+            at = yes if holds else no
         return ~at
 
-    def _holds(
-        self,
-        op: int,
-        a: int,
-        b: int,
-        value: int,
-        dx: Sequence[int],
-        px: Sequence[int],
-        levels: int,
-        numbers: Sequence[int | None],
-    ) -> bool:
-        """Whether the test of a node holds (`kernels.layout.Op`)."""
-        if op == Op.MCC:
-            return levels >= 2
-        if op == Op.CC:
-            return levels & 1 == 1
-        if op == Op.NUMBER:
-            number = numbers[a]
-            return number is not None and self._compare[b](number, value)
-        if op == Op.SITES:
-            found = len({self._sites[a][kind] for kind in dx} - {0})
-        else:
-            diagnoses = op in (Op.OTHER_DX, Op.COUNT_OTHER_DX)
-            members = self._dx.members if diagnoses else self._px.members
-            kinds = dx[1:] if diagnoses else px[1:]
-            if op == Op.PRINCIPAL_PX:
-                kinds = px[:1]
-            elif op == Op.COUNT_PX:
-                kinds = px
-            found = sum(members[kind] >> a & 1 for kind in kinds)
-            if op in (Op.OTHER_DX, Op.OTHER_PX, Op.PRINCIPAL_PX):
-                return found > 0
-        return self._compare[b](found, value)
+    def _count(self, op: int, a: int, dx: Sequence[int], px: Sequence[int]) -> int:
+        """What a counting test counts (`kernels.layout.Op`)."""
+        if op == _SITES:
+            return len({self._sites[a][kind] for kind in dx} - {0})
+        if op == _COUNT_OTHER_DX:
+            return sum(kind in self._dx.sets[a] for kind in dx[1:])
+        return sum(kind in self._px.sets[a] for kind in (px if op == _COUNT_PX else px[1:]))

@@ -21,8 +21,6 @@ _SEVERITY = {
     "CC": case_pb2.SEVERITY_CC,
     "MCC": case_pb2.SEVERITY_MCC,
 }
-_NUMBERS = ("sex", "age", "age_days", "weight", "los", "discharge", "icu_hours")
-_SINGLE = ("case_id", "dept", *_NUMBERS)
 
 
 def case_values(case: case_pb2.Case) -> dict[str, object]:
@@ -31,10 +29,9 @@ def case_values(case: case_pb2.Case) -> dict[str, object]:
     Raises:
         RequestError: an attribute has the name of a field.
     """
-    values: dict[str, object] = {"dx": list(case.dx), "px": list(case.px)}
-    for name in _SINGLE:
-        if case.HasField(name):
-            values[name] = getattr(case, name)
+    values: dict[str, object] = {field.name: value for field, value in case.ListFields()}
+    values |= {"dx": list(case.dx), "px": list(case.px)}
+    values.pop("attributes", None)
     for name, value in case.attributes.items():
         if name in case_pb2.Case.DESCRIPTOR.fields_by_name:
             field = f"case.attributes[{name!r}]"

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,7 @@ class Door(grpc.aio.ServerInterceptor):
         self._metrics = metrics
         self._tracing = tracing
         self._audit = audit
+        self._wrapped: dict[str, Any] = {}
         # One thread keeps the lines in order, and the disk off the loop.
         self._scribe = ThreadPoolExecutor(1, thread_name_prefix="audit")
 
@@ -88,9 +90,11 @@ class Door(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Wraps every method but health's."""
-        handler = await continuation(handler_call_details)
+        """Wraps every method but health's, each once."""
         method: str = handler_call_details.method
+        if (wrapped := self._wrapped.get(method)) is not None:
+            return wrapped
+        handler = await continuation(handler_call_details)
         if handler is None or method in OPEN:
             return handler
         if handler.response_streaming:
@@ -104,11 +108,12 @@ class Door(grpc.aio.ServerInterceptor):
         else:
             make = grpc.unary_unary_rpc_method_handler
             behavior = self._unary(method, handler.unary_unary)
-        return make(behavior, handler.request_deserializer, handler.response_serializer)
+        wrapped = make(behavior, handler.request_deserializer, handler.response_serializer)
+        self._wrapped[method] = wrapped
+        return wrapped
 
     def _admit(self, call: _Call, context: Any) -> None:
-        metadata = context.invocation_metadata()
-        call.principal = self._principals.identify(metadata, context)
+        call.principal = self._principals.identify(context)
         CALLER.set(call.principal)
         call.principal.must_be_allowed(call.method)
         if call.method.startswith(_OWN) and not self._ready():
@@ -116,21 +121,25 @@ class Door(grpc.aio.ServerInterceptor):
         self._gate.take_call(call.principal)
 
     def _span(self, call: _Call, context: Any) -> Any:
-        parent = ""
-        if self._tracing.on:
-            metadata = context.invocation_metadata() or ()
-            parent = next((str(value) for key, value in metadata if key == TRACEPARENT), "")
+        if not self._tracing.on:
+            return nullcontext()
+        metadata = context.invocation_metadata() or ()
+        parent = next((str(value) for key, value in metadata if key == TRACEPARENT), "")
         return self._tracing.span(call.method.lstrip("/"), parent)
 
     def _unary(self, method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+        audited = method.startswith(_AUDITED)
+
         async def answer(request: Any, context: Any) -> Any:
             call = _Call(method, time.perf_counter())
-            call.asks(request)
+            if audited:
+                call.asks(request)
             try:
                 self._admit(call, context)
                 with self._span(call, context):
                     response = await inner(request, context)
-                call.answers(response)
+                if audited:
+                    call.answers(response)
                 return response
             except BaseException as error:
                 await self._fail(call, context, error)
@@ -229,14 +238,15 @@ class Door(grpc.aio.ServerInterceptor):
         call.ended = True
         seconds = time.perf_counter() - call.started
         self._metrics.ended(call.method, call.code, seconds)
-        principal = call.principal.name if call.principal else ""
-        say(
-            *(_log, logging.DEBUG if call.code == "OK" else logging.INFO, "call"),
-            method=call.method,
-            code=call.code,
-            principal=principal,
-            milliseconds=round(seconds * 1000, 3),
-        )
+        level = logging.DEBUG if call.code == "OK" else logging.INFO
+        if _log.isEnabledFor(level):
+            say(
+                *(_log, level, "call"),
+                method=call.method,
+                code=call.code,
+                principal=call.principal.name if call.principal else "",
+                milliseconds=round(seconds * 1000, 3),
+            )
         if call.method.startswith(_AUDITED):
             name = call.method.removeprefix(_AUDITED)
             note = self._scribe.submit(

@@ -1,7 +1,7 @@
 """What Prometheus reads: calls, streams, cases, and the runs at work. No label names a person."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
@@ -22,6 +22,7 @@ class _Method:
     open_streams: Any
     received: Any
     sent: Any
+    requests: dict[str, Any] = field(default_factory=dict)
 
 
 class Metrics:
@@ -88,8 +89,11 @@ class Metrics:
 
     def ended(self, method: str, code: str, seconds: float) -> None:
         """Counts a call that ended."""
-        self._requests.labels(method, code).inc()
-        self.of(method).seconds.observe(seconds)
+        found = self.of(method)
+        if code not in found.requests:
+            found.requests[code] = self._requests.labels(method, code)
+        found.requests[code].inc()
+        found.seconds.observe(seconds)
 
     def grouped(self, scheme: str, counts: Mapping[str, int]) -> None:
         """Counts cases; `counts` is by status, `unknown_dx` and `unknown_px` among them."""

@@ -127,7 +127,7 @@ class Principals:
                 self._by_subject[entry.subject] = principal
         self._open = not self._by_token and not self._by_subject
 
-    def identify(self, metadata: Iterable[tuple[str, Any]] | None, context: Any) -> Principal:
+    def identify(self, context: Any) -> Principal:
         """The caller by its token, or else by its certificate.
 
         Raises:
@@ -135,7 +135,7 @@ class Principals:
         """
         if self._open:
             return LOCAL
-        for key, value in metadata or ():
+        for key, value in context.invocation_metadata() or ():
             if key == "authorization":
                 return self._by_bearer(str(value))
         if self._by_subject:
