@@ -26,14 +26,16 @@ def null_mask(column: pa.Array) -> Mask:
     return mask
 
 
-def fen_column(column: pa.Array) -> tuple[Ints, Faults, Mask]:
+def fen_column(column: pa.Array, fen: Ints | None = None) -> tuple[Ints, Faults, Mask]:
     """A money column as (fen, fault by row, null by row); a faulty or null row has 0 fen.
 
     Accepts a decimal128 of any scale, integers (yuan), and float64 that is whole fen within 1e-6.
+    The fen are written to ``fen``, int64[rows] zeros, where it is given.
     """
     null = null_mask(column)
     rows = len(column)
-    fen, fault = np.zeros(rows, np.int64), np.zeros(rows, np.int8)
+    fen = np.zeros(rows, np.int64) if fen is None else fen
+    fault = np.zeros(rows, np.int8)
     kind = column.type
     if pa.types.is_null(kind) or rows == 0:
         return fen, fault, null
@@ -56,8 +58,9 @@ def fen_column(column: pa.Array) -> tuple[Ints, Faults, Mask]:
         wrong = (yuan > MAX_FEN // FEN) | (yuan < -(MAX_FEN // FEN))
         fault[wrong] = OUT_OF_RANGE
         fen[~wrong] = yuan[~wrong].astype(np.int64) * FEN
-    fen[null] = 0
-    fault[null] = 0
+    if column.null_count:
+        fen[null] = 0
+        fault[null] = 0
     return fen, fault, null
 
 

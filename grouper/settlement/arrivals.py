@@ -90,23 +90,33 @@ def coded(batch: pa.RecordBatch, name: str, code: Callable[[str], int]) -> Codes
     return result
 
 
-def amounts_of(batch: pa.RecordBatch, faults: Faults) -> tuple[dict[str, Ints], dict[str, Mask]]:
-    """Amounts in fen and which of them are empty, by column; faulty ones are told to ``faults``."""
-    fen, null = {}, {}
+def amounts_of(
+    batch: pa.RecordBatch, faults: Faults
+) -> tuple[Ints, dict[str, Ints], dict[str, Mask]]:
+    """Amounts in fen; faulty ones are told to ``faults``.
+
+    Returns:
+        int64 (5, rows) in the order of `AMOUNTS`, its rows and compliant_cost by column, and which
+        of them are empty.
+    """
+    whole = np.zeros((len(MONEY_COLUMNS), batch.num_rows), np.int64)
+    fen = dict(zip((*AMOUNTS, "compliant_cost"), whole, strict=True))
+    null = {}
     bad = np.zeros(batch.num_rows, np.bool_)
     for name in MONEY_COLUMNS:
         column = column_of(batch, name)
         if column is None:
             column = pa.nulls(batch.num_rows)
-        fen[name], fault, null[name] = fen_column(column)
-        # One row per case and rule: a second faulty amount of a case adds nothing.
-        faults.add("bad_amount", (fault > 0) & ~bad, name)
-        bad |= fault > 0
+        _, fault, null[name] = fen_column(column, fen[name])
+        if np.count_nonzero(fault):
+            # One row per case and rule: a second faulty amount of a case adds nothing.
+            faults.add("bad_amount", (fault > 0) & ~bad, name)
+            bad |= fault > 0
     faults.add("no_total_cost", null["total_cost"], "total_cost")
     negative = fen["total_cost"] < 0
     faults.add("negative_cost", negative, "total_cost")
     faults.add("negative_cost", (fen["compliant_cost"] < 0) & ~negative, "compliant_cost")
-    return fen, null
+    return whole[: len(AMOUNTS)], fen, null
 
 
 def integers(batch: pa.RecordBatch, name: str, missing: int = 0) -> NDArray[np.int64]:

@@ -18,8 +18,11 @@ from grouper.cases import COLUMNS, Column
 from grouper.errors import RegionError
 from grouper.grouping import AMBIGUOUS, GROUPED, STATUS, UNGROUPED, GroupedBatch
 from grouper.grouping import REASON as GROUPING_REASONS
+from grouper.kernels.routing import find_pools, place_cases
+from grouper.loaded import answers_of
 from grouper.quality.evaluate import evaluate
 from grouper.quality.registry import RULES
+from grouper.scheme import Scheme
 from grouper.settlement.amounts import Ints, Mask, text_column
 from grouper.settlement.arrivals import (
     AMOUNTS,
@@ -156,7 +159,7 @@ def take_in(
     rows = batch.num_rows
     faults = Faults(batch, rows)
     for code, rule in enumerate(GROUPING_REASONS):
-        if rule:
+        if rule and np.count_nonzero(grouped.reason):
             field = _FIELDS.get(rule, "case_id")
             faults.add(rule, grouped.reason == code, "" if field == "dx" else field, field)
     index = {name: i for i, name in enumerate(accounts.hospitals)}
@@ -168,7 +171,7 @@ def take_in(
     months = {name: i for i, name in enumerate(accounts.months)}
     month = coded(batch, "settle_month", lambda text: months.get(text, -1))
     faults.add("month_outside_year", month < 0, "settle_month")
-    fen, null = amounts_of(batch, faults)
+    amounts, fen, null = amounts_of(batch, faults)
     if plan.quality is not None:
         for hit in evaluate(batch, plan.quality, grouped):
             faults.tell(hit.rule.code, hit.rows, hit.rule.field, hit.value)
@@ -176,21 +179,21 @@ def take_in(
 
     reason = faults.reason
     invalid = reason > 0
-    route = np.where(invalid, INVALID, np.where(insurance == _SELF, ITEM, DRG)).astype(np.int8)
-    reason[route == ITEM] = CODE["self_pay"]
+    alone = ~invalid & (insurance == _SELF)
+    route = np.full(rows, DRG, np.int8)
+    route[invalid] = INVALID
+    route[alone] = ITEM
+    reason[alone] = CODE["self_pay"]
     insured = route == DRG
     days = _per_diem(batch, plan, route, reason)
-    waiting = (route == DRG) & (month < np.array((*plan.first_paid, 0), np.int32)[hospital])
-    route[waiting] = ITEM
-    reason[waiting] = CODE["before_go_live"]
-    outside = (route == DRG) & np.array((*plan.non_pilot, False), np.bool_)[
-        np.minimum(hospital, len(plan.non_pilot))
-    ]
-    route[outside] = ITEM
-    reason[outside] = CODE["non_pilot"]
-    waiting |= outside
+    waiting = np.zeros(rows, np.bool_)
+    if any(plan.first_paid):
+        early = month < np.array((*plan.first_paid, 0), np.int32)[hospital]
+        _simulate("before_go_live", early, waiting, route, reason)
+    if any(plan.non_pilot):
+        outside = np.array((*plan.non_pilot, False), np.bool_)
+        _simulate("non_pilot", outside[hospital], waiting, route, reason)
     kinds, table, status = _groups(batch, grouped, plan, invalid, reason)
-    amounts = np.stack([fen[name] for name in AMOUNTS])
     billed = None
     if plan.prices is not None:
         if plan.policy.price.bills:
@@ -203,19 +206,32 @@ def take_in(
             amounts[_FUND] = np.where(mine, billed[0], amounts[_FUND])
             amounts[_CASH] = np.where(mine, billed[1], amounts[_CASH])
             insured = insured | mine
-    by_points = (route == DRG) | waiting
-    pool = _pools(batch, accounts, hospital, insurance, insured)
-    own = (hospital * len(accounts.pools) + pool) * MONTHS + month
-    level = np.array((*accounts.levels, 1), np.int32)[hospital]
-    account = np.where(route == DRG, own, np.where(insured, -2 - own, -1))
+    np.copyto(fen["compliant_cost"], fen["total_cost"], where=null["compliant_cost"])
+    cell, account = np.empty(rows, np.int32), np.empty(rows, np.int32)
+    place_cases(
+        route,
+        waiting.view(np.uint8),
+        insured.view(np.uint8),
+        kinds,
+        hospital,
+        _pools(batch, accounts, hospital, insurance, insured),
+        month,
+        np.array((*accounts.levels, 1), np.int32),
+        DRG,
+        len(LEVELS),
+        len(accounts.pools),
+        MONTHS,
+        cell,
+        account,
+    )
     return Intake(
         table,
         status,
         route,
         reason,
-        np.where(by_points, kinds * len(LEVELS) + level - 1, -1).astype(np.int32),
-        account.astype(np.int32),
-        np.where(null["compliant_cost"], fen["total_cost"], fen["compliant_cost"]),
+        cell,
+        account,
+        fen["compliant_cost"],
         amounts,
         case_factors(batch, grouped.severity, plan, hospital) if plan.with_factors else None,
         days,
@@ -224,6 +240,16 @@ def take_in(
         {name: int((null[name] & insured).sum()) for name in AMOUNTS[1:]},
         moved,
     )
+
+
+def _simulate(
+    why: str, mask: Mask, waiting: Mask, route: NDArray[np.int8], reason: NDArray[np.int16]
+) -> None:
+    """Send cases of the route ``drg`` to the route ``item``, to be simulated by points."""
+    mine = mask & (route == DRG)
+    route[mine] = ITEM
+    reason[mine] = CODE[why]
+    waiting |= mine
 
 
 def _leave(
@@ -269,7 +295,7 @@ def _per_diem(
 
 
 def _pools(
-    batch: pa.RecordBatch, accounts: Accounts, hospital: Codes, insurance: Codes, drg: Mask
+    batch: pa.RecordBatch, accounts: Accounts, hospital: Codes, insurance: Codes, insured: Mask
 ) -> Codes:
     index = {pool: i for i, pool in enumerate(accounts.pools)}
     if not accounts.by_city:
@@ -280,16 +306,25 @@ def _pools(
     home = np.array([numbers.get(city, -1) for city in (*accounts.cities, "")], np.int32)
     # A city that the run does not know cannot be: the survey gathered those of all cases.
     city = coded(batch, "city", lambda text: numbers.get(text, -1))
-    city = np.where(city < 0, home[hospital], city)
-    if (drg & (city < 0)).any():
-        first = accounts.hospitals[int(hospital[np.flatnonzero(drg & (city < 0))[0]])]
+    pairs = [[index.get(f"{name}/{kind}", -1) for kind in INSURANCES] for name in cities]
+    pools = np.array(pairs, np.int32).reshape(-1, len(INSURANCES))
+    pool = np.empty(len(hospital), np.int32)
+    lost = find_pools(insured.view(np.uint8), hospital, insurance, city, home, pools, pool)
+    if lost >= 0:
+        name = accounts.hospitals[hospital[lost]]
         raise RegionError(
-            f"hospital '{first}' has no city, nor has one of its cases",
+            f"hospital '{name}' has no city, nor has one of its cases",
             file="hospitals.csv",
             hint="pools are by city: fill in the hospital's city",
         )
-    pairs = [[index.get(f"{name}/{kind}", -1) for kind in INSURANCES] for name in cities]
-    return np.array(pairs, np.int32).reshape(-1, len(INSURANCES))[city, insurance]
+    return pool
+
+
+def _kinds(scheme: Scheme) -> Codes:
+    """The group of each outcome; behind the DRGs come the ambiguous and the ungrouped."""
+    status, drgs = answers_of(scheme).status, len(scheme.drgs)
+    other = np.where(status == AMBIGUOUS, drgs, drgs + 1)
+    return np.where(status == GROUPED, scheme.drg_of_outcome, other).astype(np.int32)
 
 
 def _groups(
@@ -311,9 +346,7 @@ def _groups(
     why = text_column(np.where(invalid, reason, 0), REASONS)
     table = table.set_column(table.schema.get_field_index("reason"), "reason", why)
     if plan.catalogue is None:
-        drgs = len(grouped.scheme.drgs)
-        other = np.where(status == AMBIGUOUS, drgs, drgs + 1)
-        return np.where(status == GROUPED, grouped.drg, other).astype(np.int32), table, status
+        return _kinds(grouped.scheme)[grouped.outcome], table, status
     groups = kinds_of(dip_keys(batch, plan.catalogue.rules), plan.catalogue)
     groups[invalid] = -1
     names = (*plan.catalogue.codes, "")

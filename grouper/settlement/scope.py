@@ -48,16 +48,13 @@ def settle_scope(
     merged = plan.merged.get(place[0]) if place is not None else None
     if merged is None and plan.apart is None and not plan.merged:
         return Moved()
-    fen["compliant_cost"] = np.where(
-        null["compliant_cost"], fen["total_cost"], fen["compliant_cost"]
-    )
+    np.copyto(fen["compliant_cost"], fen["total_cost"], where=null["compliant_cost"])
     null["compliant_cost"] = np.zeros(batch.num_rows, np.bool_)
     cost = {AS_GIVEN: int(fen["total_cost"].sum()), MERGED: 0, APART: 0}
     if merged is not None and place is not None:
         here = (merged.rows >= place[1]) & (merged.rows < place[1] + batch.num_rows)
         rows = merged.rows[here] - place[1]
         for name, more in zip(MONEY_COLUMNS, merged.amounts[:, here], strict=True):
-            fen[name] = fen[name].copy()
             fen[name][rows] += more
         cost[MERGED] = int(merged.amounts[0, here].sum())
     if plan.apart is None:
@@ -72,9 +69,9 @@ def settle_scope(
         over |= mine & ~null[name] & (fen[name] < less)
     faults.add("apart_exceeds_cost", over, "total_cost", "items")
     for name, less in least.items():
-        fen[name] = np.where(over | null[name], fen[name], fen[name] - less)
+        np.subtract(fen[name], less, out=fen[name], where=~(over | null[name]))
     compliant = np.maximum(fen["compliant_cost"] - amount, 0)
-    fen["compliant_cost"] = np.where(mine & ~over, compliant, fen["compliant_cost"])
     done = mine & ~over
+    np.copyto(fen["compliant_cost"], compliant, where=done)
     cost[APART] = int(np.where(done, amount, 0).sum())
     return Moved(cost, position[done])
