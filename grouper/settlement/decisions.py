@@ -78,17 +78,12 @@ def _at_once(path: Path) -> tuple[Review, ...] | None:
         return None
     cost = columns["unreasonable_cost"]
     fen = exact_integers(pc.if_else(pc.equal(cost, ""), "0", cost).cast(MONEY))
-    texts = {name: columns[name].to_pylist() for name in _COLUMNS if name != "unreasonable_cost"}
-    return tuple(
-        Review(case, kind, amount, _FLAGS[approved], month, line)
-        for line, (case, kind, amount, approved, month) in enumerate(
-            zip(
-                texts["case_id"], texts["kind"], fen, texts["approved"],
-                texts["decision_month"], strict=True,
-            ),
-            2,
-        )
-    )  # fmt: skip
+    case, kind, approved, month = (
+        columns[name].to_pylist() for name in ("case_id", "kind", "approved", "decision_month")
+    )
+    flags = [_FLAGS[text] for text in approved]
+    lines = range(2, len(case) + 2)
+    return tuple(map(Review._make, zip(case, kind, fen, flags, month, lines, strict=True)))
 
 
 def _row_by_row(folder: Path) -> tuple[Review, ...]:
