@@ -1,9 +1,9 @@
 """GroupingService: cases are grouped in this process, because a task per request cannot pay."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -18,6 +18,11 @@ from grouper.explain import Explainer, Explanation
 from grouper.grouping import group_counted
 from grouper.scheme import Scheme
 from grouper.single import SingleGrouper, SingleResult
+
+T = TypeVar("T")
+
+_AT_ONCE = 3
+"""Messages of a stream that were read and are not yet answered."""
 
 
 class SchemeShelf:
@@ -112,19 +117,44 @@ class GroupingService(service.GroupingServiceServicer):
         self, request_iterator: AsyncIterator[messages.GroupBatchRequest], context: Any
     ) -> AsyncIterator[messages.GroupBatchResponse]:
         """An answer for every message, in order. Raises RequestError, CaseTableError."""
-        scheme: Scheme | None = None
-        loop = asyncio.get_running_loop()
-        async for request in request_iterator:
-            if scheme is None or request.scheme:
-                scheme = self._shelf.find(request.scheme)
-            # Off the loop: the kernels release the lock, so other calls are answered meanwhile.
+        # Messages are read and grouped while the answers of earlier ones are sent.
+        ahead = _Ahead()
+        reader = ahead.start(self._read(request_iterator, ahead))
+        try:
+            while (answer := await ahead.answers.get()) is not None:
+                yield messages.GroupBatchResponse(arrow_ipc=await answer)
+                ahead.room.release()
+            await reader
+        finally:
             # A call that ends takes back what still waits for a thread.
-            with self._tracing.span("group message", scheme=scheme.id):
-                data, counts = await loop.run_in_executor(
-                    self._executor, group_message, request.arrow_ipc, scheme, self._arrow_bytes
-                )
-            self._metrics.grouped(scheme.id, counts)
-            yield messages.GroupBatchResponse(arrow_ipc=data)
+            ahead.cancel()
+
+    async def _read(
+        self, requests: AsyncIterator[messages.GroupBatchRequest], ahead: "_Ahead"
+    ) -> None:
+        """Begins to group each message that comes; None stands behind the last one."""
+        scheme: Scheme | None = None
+        try:
+            while await ahead.room.acquire():
+                request = await anext(requests, None)
+                if request is None:
+                    return
+                if scheme is None or request.scheme:
+                    scheme = self._shelf.find(request.scheme)
+                answer = ahead.start(self._grouped(request.arrow_ipc, scheme))
+                ahead.answers.put_nowait(answer)
+        finally:
+            ahead.answers.put_nowait(None)
+
+    async def _grouped(self, data: bytes, scheme: Scheme) -> bytes:
+        """The answer of one message."""
+        # Off the loop: the kernels release the lock, so other calls are answered meanwhile.
+        with self._tracing.span("group message", scheme=scheme.id):
+            answer, counts = await asyncio.get_running_loop().run_in_executor(
+                self._executor, group_message, data, scheme, self._arrow_bytes
+            )
+        self._metrics.grouped(scheme.id, counts)
+        return answer
 
     async def ListSchemes(  # noqa: N802 - named by the contract
         self, request: messages.ListSchemesRequest, context: Any
@@ -136,6 +166,32 @@ class GroupingService(service.GroupingServiceServicer):
                 for _, one in sorted(self._shelf.schemes.items())
             ]
         )
+
+
+class _Ahead:
+    """What a stream has under way, and the answers in the order of its messages."""
+
+    def __init__(self) -> None:
+        self.room = asyncio.Semaphore(_AT_ONCE)
+        self.answers: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Begins a piece of work."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._end)
+        return task
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # of a message behind the one that failed, nobody asks for it
+
+    def cancel(self) -> None:
+        """Ends all that is under way."""
+        for task in tuple(self._tasks):
+            task.cancel()
 
 
 def group_message(

@@ -217,6 +217,16 @@ def test_a_stream_survives_none_of_its_messages_but_the_server_does(client: Clie
     assert client.group_case(dx=["K35.900"]).result.mdc == "G"
 
 
+def test_messages_before_the_one_that_fails_are_answered(client: Client) -> None:
+    batches = [table(rows) for rows in (30_000, 1, 20_000, 2)]
+    answers = client.group_batches([*batches, pa.table({"case_id": ["1"]}), table(3)])
+    scheme = load_scheme("chs-core")
+    for batch in batches:
+        assert next(answers) == group(batch, scheme)
+    with pytest.raises(ServiceError, match="dx is missing"):
+        next(answers)
+
+
 def test_an_error_of_the_callers_own_iterator_is_the_callers(client: Client) -> None:
     def batches() -> Iterator[pa.Table]:
         yield table(10)
