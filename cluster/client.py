@@ -24,8 +24,14 @@ from cluster.drg.v1 import case_pb2, grouping_service_pb2, run_service_pb2
 from cluster.drg.v1.grouping_service_pb2_grpc import GroupingServiceStub
 from cluster.drg.v1.run_service_pb2_grpc import RunServiceStub
 from cluster.errors import ServiceError, Violation
-from grouper.cases import open_cases, read_part
+from grouper.cases import COLUMNS, Kind, open_cases, read_part
 from grouper.cases.files import split_codes
+
+_SENT = tuple(
+    column
+    for column in COLUMNS.values()
+    if column.kind in (Kind.CODES, Kind.INTEGER) or column.name in ("case_id", "dept")
+)
 
 ENDED = (
     run_service_pb2.RUN_STATE_SUCCEEDED,
@@ -161,11 +167,13 @@ class Client:
     ) -> Iterator[pa.Table]:
         """Groups a file or folder of cases of any size; it is read as the answers are taken.
 
+        Only columns that rules can ask for are sent: no person, no hospital and no money.
+
         Raises:
             CaseTableError: the cases cannot be read.
             ServiceError: the server refused.
         """
-        source = open_cases(path, encoding=encoding)
+        source = open_cases(path, wanted=_SENT, encoding=encoding)
         batches = (_as_sent(batch) for part in source.parts for batch in read_part(source, part))
         return self.group_batches(batches, scheme)
 
