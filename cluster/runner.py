@@ -48,9 +48,11 @@ class RayRunner:
     """
 
     def __init__(self, workers: int, address: str | None = None) -> None:
-        # Ray reads its environment when it is imported, so it is prepared first.
-        _set_environment(local=address is None)
+        if address is not None:
+            _knock(address)
         try:
+            # Ray reads its environment when it is imported, so it is prepared first.
+            _set_environment(address)
             import ray
 
             from cluster import crew
@@ -115,11 +117,30 @@ class RayRunner:
         self.close()
 
 
-def _set_environment(*, local: bool) -> None:
+def _set_environment(address: str | None) -> None:
+    local = address is None
     for name, value in {**_QUIET, **(_CLOSED if local else {})}.items():
         os.environ.setdefault(name, value)
     if local and os.environ["RAY_AUTH_MODE"] == "token":
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    elif address is not None and "RAY_AUTH_MODE" not in os.environ and _asks_for_token(address):
+        os.environ["RAY_AUTH_MODE"] = "token"
+
+
+def _asks_for_token(address: str) -> bool:
+    """Whether a cluster wants a token, as one of `ray start` does unless it is told otherwise.
+
+    Ray's clients offer none unasked, and workers of a cluster without one die of it.
+    """
+    import grpc
+
+    with grpc.insecure_channel(address) as channel:
+        asked: Any = channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")
+        try:
+            asked(b"", timeout=_CONNECT_SECONDS)
+        except grpc.RpcError as refused:
+            return bool(refused.code() is grpc.StatusCode.UNAUTHENTICATED)
+    return False
 
 
 def _connect(workers: int, address: str | None) -> None:
@@ -136,18 +157,29 @@ def _connect(workers: int, address: str | None) -> None:
         )
         return
     try:
-        _knock(address)
         ray.init(address=address, **quiet)
-    except (OSError, RuntimeError, ValueError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise RunError(
-            f"no Ray cluster answers at {address}: {first_line}",
-            hint="`ray status --address HOST:PORT` must answer from here; 6379 is Ray's usual port",
-        ) from error
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise _silent(address, error) from error
 
 
 def _knock(address: str) -> None:
-    """Fails at once where nobody listens: Ray itself would try for minutes."""
+    """Fails at once where nobody listens: Ray itself would try for minutes.
+
+    Raises:
+        RunError: nobody does.
+    """
     host, colon, port = address.rpartition(":")
-    if colon and host and "/" not in host:
+    if not colon or not host or "/" in host:
+        return
+    try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise _silent(address, error) from error
+
+
+def _silent(address: str, error: Exception) -> RunError:
+    first_line = str(error).partition("\n")[0]
+    hint = "`ray status --address HOST:PORT` must answer from here; 6379 is Ray's usual port"
+    if os.environ.get("RAY_AUTH_MODE") == "token":
+        hint = "the cluster's token belongs in ~/.ray/auth_token, or in the variable RAY_AUTH_TOKEN"
+    return RunError(f"no Ray cluster answers at {address}: {first_line}", hint=hint)
