@@ -6,6 +6,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -77,7 +78,7 @@ def values_between(first: str, last: str, steps: int) -> tuple[Fraction, ...]:
     """Exact values from the first to the last, both included.
 
     Raises:
-        PolicyError: a bound is not a plain decimal.
+        PolicyError: a bound is not a plain decimal, or both are the same.
 
     >>> [str(value) for value in values_between("0.3", "0.5", 3)]
     ['3/10', '2/5', '1/2']
@@ -88,6 +89,10 @@ def values_between(first: str, last: str, steps: int) -> tuple[Fraction, ...]:
             f"'{first}' to '{last}' is not a range of numbers", hint="write --from 0.2 --to 0.4"
         )
     low, high = bounds[0], bounds[1]
+    if low == high:
+        raise PolicyError(
+            f"'{first}' to '{last}' is one value", hint="write two different bounds, or use rerun"
+        )
     return tuple(low + (high - low) * i / (steps - 1) for i in range(steps))
 
 
@@ -103,9 +108,7 @@ def with_key(policy: Policy, key: str, value: Fraction) -> Policy:
     for step in path:
         section = section.get(step) if isinstance(section, dict) else None
     if not isinstance(section, dict) or name not in section:
-        raise PolicyError(
-            f"there is no key '{key}'", key=key, hint=f"keys are {', '.join(all_keys())}"
-        )
+        raise PolicyError(f"there is no key '{key}'", key=key, hint=_meant(key))
     if isinstance(section[name], bool | dict | list):
         raise PolicyError("the key does not take a number", key=key, hint="sweep one that does")
     whole = value.denominator == 1 and isinstance(section[name], int)
@@ -114,9 +117,21 @@ def with_key(policy: Policy, key: str, value: Fraction) -> Policy:
         return Policy.model_validate(keys)
     except ValidationError as cause:
         fault = cause.errors(include_url=False)[0]
+        if fault["type"].startswith("int_"):
+            raise PolicyError(
+                f"{exact_text(value)} is not a whole number, and the key takes no other",
+                key=key,
+                hint="choose --from, --to and --steps so that each value is whole",
+            ) from None
         raise PolicyError(
             f"{exact_text(value)}: {fault['msg']}", key=key, hint="choose another range"
         ) from None
+
+
+def _meant(key: str) -> str:
+    near = get_close_matches(key, all_keys(), 3)
+    told = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{told}`grouper policy show POLICY` prints every key"
 
 
 def run_sweep(
@@ -135,13 +150,19 @@ def run_sweep(
     compared.
 
     Raises:
+        OutputError: `out` holds something that is no sweep.
         GrouperError: the key, a value or the region is faulty.
     """
     policies = [with_key(sweep.policy, sweep.key, value) for value in sweep.values]
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file", hint="name a folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / "runs").is_dir():
+        raise OutputError(
+            f"{out} holds something else", hint="name a new folder, or one of a sweep to go on with"
+        )
     points = []
     for value, policy in zip(sweep.values, policies, strict=True):
         folder = out / "runs" / _name(value)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         rerun(region, scheme, _without_lists(policy, sweep.key), folder, runner, encoding=encoding)
         points.append(_point(folder, exact_text(value)))
         advance(1)

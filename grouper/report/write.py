@@ -17,6 +17,7 @@ from grouper.report.indicator_pages import IndicatorPages
 from grouper.report.load import Run
 from grouper.report.policy_tables import REGION_TABLES
 from grouper.report.quality_page import QualityPages
+from grouper.report.region_pages import Page
 from grouper.report.site import Site
 from grouper.report.view import View
 
@@ -102,19 +103,16 @@ def _pages(view: View, hospitals: HospitalPages, folder: Path, advance: Advance)
         "further": tuple(hospitals.further),
     }
     site = Site(folder, page_index(view, linked=True), shared, diseases=view.run.diseases)
-    for (here, name), made in zip(
-        _NAV,
-        (
-            region_pages.overview,
-            region_pages.hospital_list,
-            region_pages.drg_list,
-            region_pages.accounts,
-            region_pages.rejected,
-            lambda _: hospitals.quality.region(),
-            lambda _: hospitals.indicators.region(),
-        ),
-        strict=True,
-    ):
+    makers: tuple[Callable[[View], Page], ...] = (
+        region_pages.overview,
+        region_pages.hospital_list,
+        region_pages.drg_list,
+        region_pages.accounts,
+        region_pages.rejected,
+        lambda _: hospitals.quality.region(),
+        lambda _: hospitals.indicators.region(),
+    )
+    for (here, name), made in zip(_NAV, makers, strict=True):
         template = "list" if here in {"hospitals", "drgs"} else here
         page = made(view)
         given = {
