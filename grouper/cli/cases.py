@@ -121,6 +121,9 @@ def _tell_understood(told: Understood) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from grouper.intake.report import alone
+    from grouper.settlement.intake import REQUIRED
+
     console = Console()
     console.print(f"cases by {told.case_id}, tables joined by {told.join or 'document'}")
     columns = Table("column", "from", "how", box=None)
@@ -136,6 +139,10 @@ def _tell_understood(told: Understood) -> None:
             console.print(f"no table {name}")
         elif absent:
             console.print(f"not found in {name}: {', '.join(absent)}")
+    for field, names in alone(told).items():
+        console.print(escape(f"not used, {field} alone gives no {' and no '.join(names)}"))
+    if lacks := [name for name in REQUIRED if name not in {c.column.name for c in told.columns}]:
+        console.print(f"no column {', '.join(lacks)}, which `grouper rerun` needs")
     for piece in told.pieces:
         console.print(escape(f"not understood: {piece}"))
 

@@ -10,7 +10,7 @@ from grouper.intake.columns import columns_by_field
 from grouper.intake.fields import TABLES
 
 if TYPE_CHECKING:
-    from grouper.intake.importing import Imported
+    from grouper.intake.importing import Imported, Understood
 
 
 def report(done: Imported) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def report(done: Imported) -> dict[str, Any]:
         },
         "fields": told.fields,
         "unused": told.unused,
+        "alone": alone(told),
         "absent": told.absent,
         "not_understood": told.pieces,
         "notes": told.notes,
@@ -35,6 +36,19 @@ def report(done: Imported) -> dict[str, Any]:
         found["shown"] = done.shown.to_pylist()
         found["rejected"] = done.rejected.to_pylist()
     return found
+
+
+def alone(told: Understood) -> dict[str, list[str]]:
+    """Fields that the source has and no column takes, with the columns that others are needed for.
+
+    A field that gives a column by itself where nothing better is there is not among them.
+    """
+    made = {one.column.name for one in told.columns}
+    return {
+        f"{table}.{field}": list(names)
+        for (table, field), names in columns_by_field().items()
+        if field in told.fields.get(table, {}) and not made & set(names)
+    }
 
 
 def as_json(done: Imported) -> str:

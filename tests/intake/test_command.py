@@ -33,6 +33,19 @@ def test_the_command_tells_what_it_understood_and_did(tmp_path: Path) -> None:
     }
 
 
+def test_what_alone_gives_no_column_is_told(tmp_path: Path) -> None:
+    tables = lists()
+    for row in tables["setlinfo"]:
+        for name in ("psn_part_amt", "psn_selfpay", "hifp_pay", "setl_end_date"):
+            row.pop(name, None)
+        row["psn_cash_pay"] = "1"
+    tables.pop("payinfo", None)
+    source = write_csv(tmp_path / "in", tables)
+    done = CliRunner().invoke(cases_app, ["import", str(source), "--dry-run"])
+    assert "not used, setlinfo.psn_cashpay alone gives no patient_cash" in done.output
+    assert "no column settle_month, which `grouper rerun` needs" in done.output
+
+
 def test_what_is_not_understood_ends_with_2(tmp_path: Path) -> None:
     run = CliRunner()
     assert run.invoke(cases_app, ["import", str(tmp_path)]).exit_code == 2
