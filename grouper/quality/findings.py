@@ -103,14 +103,19 @@ def count(
     counts = np.zeros((size, FIRST_RULE + len(RULES)), np.int64)
     rejected = np.zeros(len(hospitals.code), np.bool_)
     warned = np.zeros(len(hospitals.code), np.bool_)
+
+    def by_hospital(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        return np.bincount(hospitals.code[rows], minlength=size)
+
     for hit in found:
         warned[hit.rows] = True
         if plan.severity(hit.rule) == "reject":
             rejected[hit.rows] = True
-        mine = np.bincount(hospitals.code[hit.rows], minlength=size)
-        counts[:, places[hit.rule.code]] = mine
-    for column, mask in ((UPLOADED, uploaded), (PASSED, ~rejected), (WARNED, warned)):
-        counts[:, column] = np.bincount(hospitals.code[mask], minlength=size)
+        counts[:, places[hit.rule.code]] = by_hospital(hit.rows)
     counts[:, CASES] = np.bincount(hospitals.code, minlength=size)
+    # Few cases break a rule: the others are what is left.
+    counts[:, WARNED] = by_hospital(np.flatnonzero(warned))
+    counts[:, PASSED] = counts[:, CASES] - by_hospital(np.flatnonzero(rejected))
+    counts[:, UPLOADED] = by_hospital(np.flatnonzero(uploaded))
     used = np.flatnonzero(counts[:, CASES])
     tally.add([hospitals.ids[i] for i in used.tolist()], counts[used])

@@ -6,6 +6,7 @@ uploaded), what was found, and the stays by person (`quality.across`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from grouper.caseids import SUPERSEDED, id_hashes, repeated_among
@@ -38,7 +40,7 @@ Ints = NDArray[np.int64]
 _ROWS: Final = pa.schema(
     [
         ("case_id", pa.string()),
-        ("hospital_id", pa.string()),
+        ("hospital_id", pa.dictionary(pa.int32(), pa.string())),
         ("uploaded", pa.bool_()),
         ("version", pa.int64()),
     ]
@@ -63,9 +65,18 @@ class Scan:
         files: what it has left in the work folder, once it is closed.
     """
 
-    def __init__(self, plan: Plan, work: Path, number: int) -> None:
-        """Begin a part; the folder exists."""
+    def __init__(
+        self, plan: Plan, work: Path, number: int, duplicates: UInt64s | None = None
+    ) -> None:
+        """Begin a part; the folder exists.
+
+        Args:
+            plan: what is checked.
+            work, number: the work folder, and the number of the part.
+            duplicates: as for `Merging`, where they are known by now.
+        """
         self._plan = plan
+        self._duplicates = duplicates
         self._work = work
         self._number = number
         self._stays = Stays()
@@ -76,9 +87,9 @@ class Scan:
             for path, schema in zip(self.files, (_ROWS, _FOUND), strict=True)
         )
 
-    def _writer(self, path: Path, schema: pa.Schema) -> pa.ipc.RecordBatchFileWriter:
+    def _writer(self, path: Path, schema: pa.Schema) -> pa.ipc.RecordBatchStreamWriter:
         file = self._open.enter_context(pa.OSFile(str(path), "wb"))
-        return self._open.enter_context(pa.ipc.new_file(file, schema))
+        return self._open.enter_context(pa.ipc.new_stream(file, schema))
 
     def __enter__(self) -> Self:
         return self
@@ -95,21 +106,38 @@ class Scan:
             batch: the columns of `registry.COLUMNS_READ` that there are.
             grouped: the same cases as they were grouped, where they were.
         """
-        self._found.write_batch(_kept(evaluate(batch, self._plan, grouped)))
         case_id = batch.column("case_id")
         if not pa.types.is_string(case_id.type):
             case_id = case_id.cast(pa.string())
         columns = [case_id, _hospital_id(batch), pa.array(uploaded_of(batch)), _version(batch)]
-        self._rows.write_batch(pa.RecordBatch.from_arrays(columns, schema=_ROWS))
+        rows = pa.RecordBatch.from_arrays(columns, schema=_ROWS)
+        hashes = None if grouped is None else grouped.hashes
+        found = list(evaluate(batch, self._plan, grouped))
+        if self._duplicates is not None and DUPLICATE in self._plan.rules:
+            found.append(_duplicates(rows, self._duplicates, hashes))
+        self._rows.write_batch(rows)
+        self._found.write_batch(_kept(found))
         if OVERLAP in self._plan.rules:
-            self._stays.add(batch, None if grouped is None else grouped.hashes[0])
+            self._stays.add(batch, None if hashes is None else hashes[0])
 
 
 def _hospital_id(batch: pa.RecordBatch) -> pa.Array:
     place = batch.schema.get_field_index("hospital_id")
     if place < 0:
-        return pa.nulls(batch.num_rows, pa.string())
-    return batch.column(place).cast(pa.string())
+        return pa.nulls(batch.num_rows, _ROWS.field("hospital_id").type)
+    column = batch.column(place)
+    if not pa.types.is_dictionary(column.type):
+        return column.cast(pa.string()).dictionary_encode()
+    # In the order in which they are met, as if they had come as plain texts.
+    rows, size = len(column), len(column.dictionary)
+    code = pc.fill_null(column.indices.cast(pa.int32()), size).to_numpy()
+    first = np.full(size + 1, rows)
+    first[code[::-1]] = np.arange(rows)[::-1]
+    order = np.argsort(first[:size])[: np.count_nonzero(first[:size] < rows)]
+    met = np.zeros(size + 1, np.int32)
+    met[order] = np.arange(len(order))
+    texts = column.dictionary.take(pa.array(order)).cast(pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(met[code], mask=code == size), texts)
 
 
 def _version(batch: pa.RecordBatch) -> pa.Array:
@@ -119,7 +147,7 @@ def _version(batch: pa.RecordBatch) -> pa.Array:
     return batch.column(place).cast(pa.int64())
 
 
-def _kept(found: tuple[Found, ...]) -> pa.RecordBatch:
+def _kept(found: Sequence[Found]) -> pa.RecordBatch:
     rows = [np.empty(0, np.int64), *(hit.rows for hit in found)]
     rules = [np.full(len(hit.rows), _RULE_PLACE[hit.rule.code], np.int8) for hit in found]
     values = [pa.array([], pa.string()), *(hit.value.cast(pa.string()) for hit in found)]
@@ -139,12 +167,13 @@ class Merging:
 
     Attributes:
         work: the folder that `Scan` has filled; `across.find_overlaps` has been there.
-        duplicates: what stands more than once (`duplicates.duplicates_among`).
+        duplicates: what stands more than once (`duplicates.duplicates_among`); None where `Scan`
+            was told.
     """
 
     plan: Plan
     work: str
-    duplicates: UInt64s
+    duplicates: UInt64s | None = None
 
 
 def merge_part(shared: Merging, number: int, path: Path) -> Tally:
@@ -161,11 +190,10 @@ def merge_part(shared: Merging, number: int, path: Path) -> Tally:
         pa.memory_map(str(_found_file(work, number))) as found_file,
         ParquetFile(path, WRITTEN, plain=PLAIN) as out,
     ):
-        cases, kept = pa.ipc.open_file(rows_file), pa.ipc.open_file(found_file)
-        for i in range(cases.num_record_batches):
-            batch = cases.get_batch(i)
-            found = _restored(kept.get_batch(i))
-            if DUPLICATE in plan.rules:
+        pieces = zip(pa.ipc.open_stream(rows_file), pa.ipc.open_stream(found_file), strict=True)
+        for batch, kept in pieces:
+            found = _restored(kept)
+            if shared.duplicates is not None and DUPLICATE in plan.rules:
                 found.append(_duplicates(batch, shared.duplicates))
             if len(overlaps):
                 here = slice(*np.searchsorted(overlaps[:, 0], (first, first + batch.num_rows)))
@@ -185,7 +213,7 @@ def _case_ids(work: Path, places: Ints) -> pa.Array:
     for number in np.unique(places[:, 0]).tolist():
         rows = places[order[places[order, 0] == number], 1]
         with pa.memory_map(str(_rows_file(work, number))) as file:
-            case_id = pa.ipc.open_file(file).read_all().column("case_id")
+            case_id = pa.ipc.open_stream(file).read_all().column("case_id")
             ids.append(case_id.take(pa.array(rows)).combine_chunks())
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
@@ -207,12 +235,14 @@ def _restored(kept: pa.RecordBatch) -> list[Found]:
     return found
 
 
-def _duplicates(batch: pa.RecordBatch, duplicates: UInt64s) -> Found:
-    """The cases that are repeated; earlier versions of a case are none."""
+def _duplicates(
+    batch: pa.RecordBatch, duplicates: UInt64s, hashes: tuple[UInt64s, UInt64s] | None = None
+) -> Found:
+    """The cases of some `_ROWS` that are repeated; earlier versions of a case are none."""
     case_id = batch.column("case_id")
     rows = np.empty(0, np.intp)
     if len(duplicates):
-        marks = repeated_among(id_hashes(case_id), duplicates, batch.column("version"))
+        marks = repeated_among(hashes or id_hashes(case_id), duplicates, batch.column("version"))
         if case_id.null_count:
             marks[case_id.is_null().to_numpy(zero_copy_only=False)] = 0
         rows = np.flatnonzero((marks > 0) & (marks != SUPERSEDED))

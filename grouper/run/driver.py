@@ -154,7 +154,7 @@ class Driver:
             basis, settling.result(), per_diem, written.beside, late, closed.late_cases()
         )
         if lists is not None:
-            check_lists(self.context, lists, duplicates)
+            check_lists(self.context, lists)
         elif reuse is not None:
             take_lists(self.out, self.manifest, reuse)
         more, moved = scope.close(grouped)

@@ -9,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from grouper.cases import COLUMNS, Column
 from grouper.errors import PolicyError
 from grouper.parts import part_name
@@ -85,13 +82,12 @@ def _findings_task(shared: _Writing, number: int) -> Done:
     return once(shared.run, "lists", number, work)
 
 
-def check_lists(context: Context, plan: Plan, duplicates: NDArray[np.uint64]) -> None:
+def check_lists(context: Context, plan: Plan) -> None:
     """Write the tables of the check and note them in the manifest; the parts are scanned.
 
     Args:
         context: the run.
         plan: what was checked.
-        duplicates: hash pairs of the ids that stand more than once.
     """
     out, numbers, runner = context.out, context.numbers, context.runner
     folder = out / FINDINGS
@@ -103,7 +99,7 @@ def check_lists(context: Context, plan: Plan, duplicates: NDArray[np.uint64]) ->
         find_overlaps(numbers, runner, work)
     tally = Tally()
     digests: dict[str, str] = {}
-    shared = _Writing(str(out), Merging(plan, str(work), duplicates))
+    shared = _Writing(str(out), Merging(plan, str(work)))
     results = runner.map(_findings_task, shared, numbers)
     for done in context.each("lists", results, len(numbers)):
         tally.merge(done.result)

@@ -207,7 +207,9 @@ def _group_part(
             bills_out = stack.enter_context(ParquetFile(bills, BILLS_SCHEMA))
         scan = None
         if shared.lists is not None:
-            scan = stack.enter_context(Scan(shared.lists, run / WORK / LISTS, part.number))
+            scan = stack.enter_context(
+                Scan(shared.lists, run / WORK / LISTS, part.number, shared.duplicates)
+            )
         rejected_out = stack.enter_context(ParquetFile(rejected_file, REJECTED_SCHEMA))
         facts_out = stack.enter_context(FactsWriter(facts, factors=shared.plan.with_factors))
         for batch in read_part(shared.source, part, columns):

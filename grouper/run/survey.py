@@ -40,6 +40,8 @@ class SurveyShared:
 
 
 _CITY_BITS, _MONTH_BITS = 24, 16
+_DENSE = 1 << 20
+"""Most places that are marked in a table instead of sorted."""
 _INSURANCES = ("employee", "resident", "self")
 
 
@@ -77,10 +79,20 @@ class Survey:
     def see(self, hospital: Codes, insurance: Codes, city: Codes, month: Codes) -> None:
         """Add the places of cases; -1 is unknown."""
         known = (hospital >= 0) & (insurance >= 0)
-        keys = hospital[known].astype(np.int64) * len(_INSURANCES) + insurance[known]
-        keys = (keys << _CITY_BITS) | np.maximum(city[known], 0)
-        keys = (keys << _MONTH_BITS) | np.maximum(month[known], 0)
-        self.places = np.union1d(self.places, keys)
+        cities, months = len(self.cities), len(self.months)
+        places = hospital.astype(np.int64) * len(_INSURANCES) + insurance
+        places = (places * cities + np.maximum(city, 0)) * months + np.maximum(month, 0)
+        if not known.all():
+            places = places[known]
+        most = int(places.max(initial=0))
+        if most < _DENSE:
+            seen = np.zeros(most + 1, np.bool_)
+            seen[places] = True
+            places = np.flatnonzero(seen)
+        owner, rest = np.divmod(places, cities * months)
+        keys = (((owner << _CITY_BITS) | (rest // months)) << _MONTH_BITS) | (rest % months)
+        keys = np.sort(np.concatenate([self.places, keys]))
+        self.places = keys[np.diff(keys, prepend=-1) > 0]
 
     def each_place(self) -> tuple[Codes, Codes, Codes, Codes]:
         """Hospital, insurance, city and month of the places, as numbers."""
