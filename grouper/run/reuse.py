@@ -314,7 +314,9 @@ def positions(column: pa.ChunkedArray, codes: Mapping[str, int]) -> NDArray[np.i
     for chunk in column.chunks:
         texts = chunk.dictionary.to_pylist()
         table = np.array([*(codes.get(text, -1) for text in texts), -1], np.int32)
-        indices = chunk.indices.fill_null(len(table) - 1).to_numpy(zero_copy_only=False)
-        found[at : at + len(chunk)] = table[indices]
+        indices = chunk.indices
+        if indices.null_count:
+            indices = indices.fill_null(len(texts))
+        np.take(table, indices.to_numpy(), out=found[at : at + len(chunk)], mode="clip")
         at += len(chunk)
     return found

@@ -118,11 +118,13 @@ def check_points(
 
 def check_budgets(months: pa.Table, hospital_months: pa.Table) -> list[Check]:
     """Σ(cash + audit + prepaid + deposit) + residual = month budget, per pool and month."""
+    columns = ("cash", "audit_deduction", "prepaid", "deposit")
+    places = hospital_months.group_by(["pool", "month"])
+    sums = places.aggregate([(column, "sum") for column in columns])
+    parts = zip(*(exact_integers(sums[f"{column}_sum"]) for column in columns), strict=True)
     spent: dict[tuple[str, str], int] = defaultdict(int)
-    places = list(zip(*_texts(hospital_months, "pool", "month"), strict=True))
-    for column in ("cash", "audit_deduction", "prepaid", "deposit"):
-        for place, fen in zip(places, exact_integers(hospital_months[column]), strict=True):
-            spent[place] += fen
+    for pool, month, part in zip(*_texts(sums, "pool", "month"), parts, strict=True):
+        spent[pool, month] = sum(part)
     rows = zip(
         *_texts(months, "pool", "month"),
         exact_integers(months["residual"]),
