@@ -5,6 +5,7 @@ Its own work per part is small and constant; everything per case happens in the 
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -86,9 +87,14 @@ class Driver:
 
     def execute(self) -> None:
         """Run all stages and write the manifest."""
-        # What needs no worker is done aside while they are at a stage that does not need it.
-        with ThreadPoolExecutor(1) as aside:
-            self._execute(aside)
+        # Region and scheme, which stay to the end, are not looked through for garbage on and on.
+        gc.freeze()
+        try:
+            # What needs no worker is done aside while they are at a stage that does not need it.
+            with ThreadPoolExecutor(1) as aside:
+                self._execute(aside)
+        finally:
+            gc.unfreeze()
 
     def _execute(self, aside: Executor) -> None:
         survey = take_survey(self.context)
