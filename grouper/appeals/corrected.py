@@ -8,7 +8,7 @@ its tables (a readmission, a price list), no price is told rather than a wrong o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,8 +26,10 @@ from grouper.report import Run
 from grouper.run.quote import Prices, Stay, read_prices
 from grouper.scheme import Scheme
 from grouper.settlement.amounts import MONEY, POINTS
+from grouper.settlement.dip import Catalogue, dip_keys, kinds_of
 from grouper.settlement.numbers import FEN, SCALE, points_text, yuan_text
 from grouper.settlement.plain import plain_batch
+from grouper.settlement.region import load_region
 
 _TOLERANCE: Final = SCALE // 100
 """Points of a case follow from tables whose means are rounded to fen within a hundredth."""
@@ -39,7 +41,6 @@ BASES: Final = {
     "not_by_points": "the case is not paid by points",
     "not_reproduced": "the run's own points of the case do not follow from its tables",
     "rates": "the policy pays by prices or rates of its own",
-    "other_groups": "the policy groups by another catalogue",
     "no_price": "the new group has no price in the run",
 }
 """Why a change is priced, or not."""
@@ -132,16 +133,34 @@ def correct(
     by_id = {answer.case_id: answer for answer in answers}
     cases = _applied(lists, by_id)
     grouped = {row["case_id"]: row for row in group(_without(cases), scheme).to_pylist()}
-    prices = read_prices(run.folder)
+    prices = read_prices(run.folder, load_region(region))
+    moved: set[str] = set()
+    if prices.catalogue is not None:
+        for row, disease in zip(grouped.values(), _diseases(cases, prices.catalogue), strict=True):
+            if row["status"] != "invalid":
+                row |= {"status": "grouped" if disease else "ungrouped", "drg": disease}
+        had = _diseases(lists, prices.catalogue)
+        for case_id, disease in zip(lists.column("case_id").to_pylist(), had, strict=True):
+            if before[case_id]["drg"] != disease:
+                moved.add(case_id)
     levels = {row["hospital_id"]: row["level"] for row in run.table("hospitals").to_pylist()}
     rows = [
-        _change(case, before[case["case_id"]], grouped[case["case_id"]], prices, levels)
+        _change(case, before[case["case_id"]], grouped[case["case_id"]], prices, levels, moved)
         for case in cases.to_pylist()
     ]
     rows.sort(key=lambda row: (row["hospital_id"], row["case_id"]))
     names = column_names(region)
     renamed = cases.rename_columns([names.get(name, name) for name in cases.column_names])
     return Corrections(renamed, pa.Table.from_pylist(rows, CHANGES))
+
+
+def _diseases(cases: pa.Table, catalogue: Catalogue) -> list[str]:
+    """The disease group of each case; empty for none."""
+    found: list[str] = []
+    for batch in cases.combine_chunks().to_batches():
+        numbers = kinds_of(dip_keys(batch, catalogue.rules), catalogue)
+        found += ["" if number < 0 else catalogue.codes[number] for number in numbers.tolist()]
+    return found
 
 
 def _without(cases: pa.Table) -> pa.Table:
@@ -187,8 +206,8 @@ def _change(
     now: Mapping[str, Any],
     prices: Prices,
     levels: Mapping[str, int],
+    moved: Container[str],
 ) -> dict[str, Any]:
-    by_drg = prices.reason != "other_groups"
     row: dict[str, Any] = {
         "hospital_id": was["hospital_id"],
         "case_id": case["case_id"],
@@ -200,8 +219,10 @@ def _change(
         "new_px": case["px"],
         "old_class": was["class"],
         **{f"old_{name}": was[name] for name in ("status", "mdc", "drg")},
-        **{f"new_{name}": now[name] if by_drg else None for name in ("status", "mdc", "drg")},
+        **{f"new_{name}": now[name] for name in ("status", "mdc", "drg")},
     }
+    if case["case_id"] in moved:
+        return row | {"basis": "not_reproduced"}
     return row | _priced(was, now, prices, levels)
 
 
@@ -225,6 +246,7 @@ def _priced(
         age=was["age"],
         los=was["los"],
         tcm=bool(was["tcm_flag"]),
+        hospital=was["hospital_id"],
     )
     paid, value = int(was["points"] * SCALE), int(was["value"] * FEN)
     old = prices.quote(was["status"], was["drg"], stay)

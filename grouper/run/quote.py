@@ -2,13 +2,14 @@
 
 The benchmarks are put together again from the run's tables and priced by the same rules as the run
 priced its own cases. Where the run took its means from blended years or trimmed them, its tables
-hold the means rounded to fen only; then a quote says that it is not exact.
+hold the means rounded to fen only; then a quote says that it is not exact. Where it pays by disease
+(DIP), the disease groups of its cases are its table ``groups``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -22,9 +23,10 @@ from grouper.kernels.points import TOTAL_COST
 from grouper.parts import file_digest
 from grouper.run.folder import Manifest, read_manifest
 from grouper.settlement.benchmarks import Benchmark, Benchmarks, LevelBenchmark, high_multiple
+from grouper.settlement.dip import Catalogue
 from grouper.settlement.numbers import FEN, SCALE, exact, money, p8, rounded
 from grouper.settlement.policy import Policy
-from grouper.settlement.region import LEVELS
+from grouper.settlement.region import LEVELS, Region
 from grouper.settlement.rules import CLASSES, Rule, cell_rules
 
 _TABLES: Final = ("benchmarks", "statistics", "months")
@@ -41,6 +43,7 @@ class Stay:
         total, compliant: costs in fen.
         age, los: as the case has them; None where unknown.
         tcm: whether it is a case of traditional Chinese medicine.
+        hospital: its id, where the policy has a factor by hospital.
     """
 
     level: int
@@ -51,6 +54,7 @@ class Stay:
     age: int | None = None
     los: int | None = None
     tcm: bool = False
+    hospital: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ class Prices:
         values: point value (1e-8 yuan) by pool and month.
         exact: whether a quote is to the last digit what the run would say.
         reason: why cases cannot be priced one by one; empty where they can.
+        factors: factor of a hospital in 1e-8, where the policy has such.
+        catalogue: the disease groups, where the policy pays by disease.
     """
 
     run: str
@@ -101,6 +107,8 @@ class Prices:
     _benchmarks: Mapping[str, Benchmark]
     _weights: Mapping[str, Decimal]
     _rules: Mapping[tuple[str, int], list[Rule]]
+    factors: Mapping[str, int] = field(default_factory=dict)
+    catalogue: Catalogue | None = None
 
     @property
     def pools(self) -> list[str]:
@@ -122,6 +130,8 @@ class Prices:
         """
         value = self.values.get((stay.pool, stay.month))
         if value is None or self.reason or self.paid_per_day(stay):
+            return None
+        if self.factors and stay.hospital not in self.factors:
             return None
         key = drg if status == "grouped" else status
         rules = self._rules.get((key, stay.level))
@@ -155,6 +165,7 @@ class Prices:
         rules = self.policy.coefficient
         child = stay.age is not None and 0 <= stay.age <= rules.child_age
         uplift = 1 + (rules.tcm_uplift if stay.tcm else Fraction(0))
+        uplift *= Fraction(self.factors.get(stay.hospital, SCALE), SCALE)
         return p8(uplift * (1 + rules.child_uplift)) if child else p8(uplift)
 
 
@@ -166,10 +177,15 @@ def _shown(value: Fraction | None) -> int | None:
     return None if value is None else rounded(value)
 
 
-def read_prices(folder: Path) -> Prices:
+def read_prices(folder: Path, region: Region | None = None) -> Prices:
     """Read what a run pays for a case.
 
+    Args:
+        region: its region. With it a run is priced, too, whose policy has a factor by hospital or
+            pays by disease.
+
     Raises:
+        RegionError: a hospital has no factor in rates.csv.
         RunError: the folder is no finished run, a table is missing or altered, or another version
             of the engine wrote it.
     """
@@ -182,7 +198,11 @@ def read_prices(folder: Path) -> Prices:
     tables = {name: _table(folder, manifest, name) for name in _TABLES}
     try:
         policy = Policy.model_validate(manifest.policy["keys"])
-        return _prices(manifest, policy, tables)
+        prices = _prices(manifest, policy, tables, region)
+        if policy.groups.by == "dip":
+            codes = sorted(row["drg"] for row in _table(folder, manifest, "groups"))
+            prices = replace(prices, catalogue=Catalogue(tuple(codes), policy.groups))
+        return prices
     except (KeyError, StopIteration, ValidationError) as cause:
         raise RunError(
             f"the run in {folder} was written by another version ({manifest.engine})",
@@ -204,7 +224,12 @@ def _table(folder: Path, manifest: Manifest, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _prices(manifest: Manifest, policy: Policy, tables: dict[str, list[dict[str, Any]]]) -> Prices:
+def _prices(
+    manifest: Manifest,
+    policy: Policy,
+    tables: dict[str, list[dict[str, Any]]],
+    region: Region | None,
+) -> Prices:
     own = not any(name.startswith("history/") for name in manifest.inputs)
     whole = policy.population.trim.method == "none"
     means = {
@@ -220,10 +245,14 @@ def _prices(manifest: Manifest, policy: Policy, tables: dict[str, list[dict[str,
     made = {drg: _benchmark(drg, rows, means, policy) for drg, rows in grouped.items()}
     mean = _overall(manifest) if own and whole else _fen(manifest.notes["mean_cost"])
     reason = ""
-    if policy.groups.by != "drg":
+    table = policy.coefficient.factor_table
+    if policy.groups.by != "drg" and region is None:
         reason = "other_groups"
-    elif policy.price.table or policy.coefficient.factor_table:
+    elif policy.price.table or policy.coefficient.uplifts or (table and region is None):
         reason = "rates"
+    factors = {}
+    if table and region is not None:
+        factors = {h.hospital_id: p8(region.rate(table, h)) for h in region.hospitals}
     rules: dict[tuple[str, int], list[Rule]] = {}
     if not reason:
         cells = iter(cell_rules(Benchmarks(tuple(made.values()), mean, ()), policy))
@@ -245,6 +274,7 @@ def _prices(manifest: Manifest, policy: Policy, tables: dict[str, list[dict[str,
             if rows[0]["weight"] is not None
         },
         _rules=rules,
+        factors=factors,
     )
 
 
