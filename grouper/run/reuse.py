@@ -64,6 +64,7 @@ class Reuse:
         same_pools: whether the same cases must have the same pool as well.
         same_routes: whether all that decides about cases before their points is the same, so
             that they are taken as they were routed (`run.taken`).
+        same_reviews: whether reviews.csv is the same.
         lists: the stages of the check of the lists, where they would come out the same.
         stages: all its stages.
         parts: number of a part there, by its number now; parts that it lacks are left out.
@@ -76,6 +77,7 @@ class Reuse:
     same_rows: bool
     same_pools: bool
     same_routes: bool
+    same_reviews: bool
     lists: tuple[Mapping[str, Any], ...]
     stages: tuple[Mapping[str, Any], ...] = ()
     parts: Mapping[int, int] = field(default_factory=dict)
@@ -141,7 +143,8 @@ def open_reuse(run: Path, manifest: Manifest, source: CaseSource, policy: Policy
     if same_rows and policy.quality.report and not grown:
         lists = tuple(s for s in old.stages if s["stage"] in LIST_STAGES)
     return Reuse(
-        str(run), old.digests, stage["counts"], same_rows, same_pools, same_routes, lists,
+        str(run), old.digests, stage["counts"], same_rows, same_pools, same_routes,
+        old.inputs.get("reviews.csv") == manifest.inputs.get("reviews.csv"), lists,
         tuple(old.stages), _numbers(source, known), grown,
     )  # fmt: skip
 
@@ -272,6 +275,10 @@ class EarlierPart:
         intake = take_in(batch, grouped, self._plan, place)
         self._hold(intake, self._plan.accounts)
         return grouped, intake
+
+    def reviewed(self) -> NDArray[np.int64] | None:
+        """Rows of the last batch among which are all reviewed cases; None: any."""
+        return None
 
     def _hold(self, intake: Intake, accounts: Accounts) -> None:
         """Compare the same cases as they are routed now, and go on to the next."""

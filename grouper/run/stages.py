@@ -230,7 +230,8 @@ def _group_part(
             if bills_out is not None and intake.bills is not None:
                 bills_out.write(intake.bills)
             _count(result, sums, per_diem, intake, grouped.counts())
-            result.reviewed += _reviewed(shared, part, grouped, intake, result.cases)
+            among = None if earlier is None else earlier.reviewed()
+            result.reviewed += _reviewed(shared, place, grouped, intake, among)
             if shared.plan.policy.readmission.days is not None:
                 stays.append(_stays(batch, intake, part.number, result.cases))
             if scan is not None:
@@ -279,21 +280,30 @@ def _count(
 
 
 def _reviewed(
-    shared: GroupShared, part: Part, grouped: GroupedBatch, intake: Intake, first: int
+    shared: GroupShared,
+    place: tuple[int, int],
+    grouped: GroupedBatch,
+    intake: Intake,
+    among: Ints | None,
 ) -> list[Reviewed]:
+    """The reviewed cases of a batch whose part and first row are known."""
     if not len(shared.review_hashes):
         return []
-    marks = np.zeros(len(grouped.case_id), np.int8)
-    one, two = grouped.hashes
-    mark(readonly(one), readonly(two), readonly(shared.review_hashes), marks, 1)
+    rows = among
+    if rows is None:
+        marks = np.zeros(len(grouped.case_id), np.int8)
+        one, two = grouped.hashes
+        mark(readonly(one), readonly(two), readonly(shared.review_hashes), marks, 1)
+        rows = np.flatnonzero(marks)
     # A review is of the case, and so of the list that counts.
-    rows = np.flatnonzero((marks > 0) & (intake.reason != CODE["superseded"]))
+    rows = rows[intake.reason[rows] != CODE["superseded"]]
     review = find_reviewed(grouped.case_id.take(pa.array(rows)).to_pylist(), shared.reviewed)
     rows, review = rows[review >= 0], review[review >= 0]
     columns = (intake.cell, intake.account, intake.total, intake.compliant)
     factor = None if intake.factor is None else intake.factor[rows]
+    part, first = place
     mine = (first + rows, *(column[rows] for column in columns))
-    return [Reviewed.found(review, part.number, mine, factor)]
+    return [Reviewed.found(review, part, mine, factor)]
 
 
 def _stays(batch: pa.RecordBatch, intake: Intake, part: int, first: int) -> Ints:

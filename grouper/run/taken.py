@@ -26,6 +26,7 @@ from grouper.settlement.arrivals import AMOUNTS, REJECTED_SCHEMA, column_of
 from grouper.settlement.intake import Intake, IntakePlan
 from grouper.settlement.months import MONTHS
 from grouper.settlement.region import LEVELS
+from grouper.settlement.reviews import STATES
 from grouper.settlement.routes import CODE, DRG, ROUTES
 from grouper.settlement.scope import Moved
 
@@ -34,6 +35,7 @@ COLUMNS: Final = frozenset({"case_id", "compliant_cost", *AMOUNTS} - set(_KEPT))
 """The columns of the cases that are read all the same."""
 
 _NOTHING: Final = pa.RecordBatch.from_arrays([], names=[])
+_REVIEWED: Final = [CODE[f"review_{state}"] for state in STATES]
 _PLACES: Final = ("hospital_id", "pool", "month")
 
 
@@ -66,6 +68,11 @@ class TakenPart:
         paid = self._route == DRG
         # The table tells of a paid case by which rule it is paid.
         self._reason = np.where(paid, 0, reason).astype(np.int16)
+        self._suspects = None
+        if reuse.same_reviews:
+            # The table tells the reviewed ones among the paid cases, and no others.
+            self._suspects = ~paid | np.isin(reason, _REVIEWED)
+        self._last = slice(0)
         own = (hospital * len(accounts.pools) + pool) * MONTHS + month
         known = pool >= 0
         self._account = np.where(known, np.where(paid, own, -2 - own), -1).astype(np.int32)
@@ -90,7 +97,7 @@ class TakenPart:
             RunError: the earlier run has fewer cases.
         """
         rows = batch.num_rows
-        mine = slice(self._place, self._place + rows)
+        mine = self._last = slice(self._place, self._place + rows)
         self._place += rows
         if self._place > len(self._route):
             raise RunError(
@@ -122,6 +129,10 @@ class TakenPart:
             empty=dict.fromkeys(AMOUNTS[1:], 0),
             moved=Moved(),
         )
+
+    def reviewed(self) -> NDArray[np.int64] | None:
+        """Rows of the last batch among which are all reviewed cases; None: any."""
+        return None if self._suspects is None else np.flatnonzero(self._suspects[self._last])
 
 
 def _given(batch: pa.RecordBatch, name: str) -> tuple[Ints, NDArray[np.bool_]]:

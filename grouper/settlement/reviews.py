@@ -135,7 +135,8 @@ def no_such_case(review: Review) -> RegionError:
     )
 
 
-_STATES = ("approved", "refused", "pending")
+STATES = ("approved", "refused", "pending")
+"""States of a review; the reason of a paid case is ``review_`` and its state."""
 _STATE_OF = {True: 0, False: 1, None: 2}
 
 
@@ -176,13 +177,13 @@ def decide(
     extra = np.zeros(len(cases), np.int64)
     extra[approved] = decided - carried
     by_part = {}
-    codes = np.array([CODE[f"review_{name}"] for name in _STATES], np.int16)
+    codes = np.array([CODE[f"review_{name}"] for name in STATES], np.int16)
     order = np.flatnonzero(paid)[np.lexsort((cases.row[paid], cases.part[paid]))]
     parts, first = np.unique(cases.part[order], return_index=True)
     for part, rows in zip(parts.tolist(), np.split(order, first)[1:], strict=True):
         by_part[part] = (cases.row[rows], extra[rows], codes[state[rows]])
     counts = dict(
-        zip(_STATES, np.bincount(state[paid], minlength=len(_STATES)).tolist(), strict=True)
+        zip(STATES, np.bincount(state[paid], minlength=len(STATES)).tolist(), strict=True)
     )
     warnings = []
     for name, one, told, which in (
