@@ -9,7 +9,6 @@ nothing in the answer, only where and how many at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import entry_points
 from types import TracebackType
 from typing import Protocol, Self, TypeVar, cast, runtime_checkable
 
@@ -88,6 +87,8 @@ def open_runner(workers: int = 1, address: str | None = None, name: str = "ray")
     """
     if workers == 1 and address is None:
         return LocalRunner()
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group=RUNNER_GROUP):
         if entry.name == name:
             factory = cast("Callable[[int, str | None], Runner]", entry.load())

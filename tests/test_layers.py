@@ -52,6 +52,23 @@ def test_a_missing_extra_ends_with_2_and_says_what_to_install(
     assert "pip install 'drg-grouper[cluster]'" in ended.stderr
 
 
+def test_a_small_file_is_grouped_without_the_compiler(tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_text("case_id,dx\n1,K35.900\n")
+    code = (
+        "import sys\n"
+        "from grouper.cli.app import main\n"
+        f"sys.argv = ['grouper', 'group', '--scheme', 'chs-core', '--cases', "
+        f"{str(tmp_path / 'cases.csv')!r}, '--out', {str(tmp_path / 'out.parquet')!r}]\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'numba', 'ray', 'grpc', 'cluster'} & set(sys.modules)))"
+    )
+    _python(code)  # compiles what the cache lacks
+    ended = _python(code)
+    assert ended.stdout.splitlines()[0] == "1 case: 1 grouped, 0 ambiguous, 0 ungrouped, 0 invalid"
+    assert ended.stdout.splitlines()[-1] == "[]", ended.stderr
+
+
 def test_help_answers_without_the_engine() -> None:
     ended = _python(
         "import sys\n"

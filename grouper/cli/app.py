@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +28,9 @@ from grouper.cli import (
     web,
 )
 from grouper.errors import GrouperError, MissingExtraError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 COMMAND_GROUP = "grouper.commands"
 """Entry point group: further commands, each a function for typer."""
@@ -60,6 +62,8 @@ def _root(
 
 def _mount_commands() -> None:
     """Add the commands of installed parts (`grouper.commands`)."""
+    from importlib.metadata import entry_points
+
     for entry in sorted(entry_points(group=COMMAND_GROUP), key=lambda e: e.name):
         try:
             command = entry.load()
@@ -74,6 +78,23 @@ def _unavailable(entry: EntryPoint, error: ImportError) -> Callable[..., None]:
 
     command.__doc__ = "(needs the extra 'cluster')"
     return command
+
+
+def _narrow(words: list[str]) -> bool:
+    """Keep only the command or group of this name, if there is one: all would take longer to build.
+
+    Args:
+        words: the first word of the command line, or none.
+    """
+    groups = [g for g in app.registered_groups if [g.name] == words]
+    commands = [
+        c
+        for c in app.registered_commands
+        if c.callback and [c.name or c.callback.__name__.replace("_", "-")] == words
+    ]
+    if groups or commands:
+        app.registered_groups, app.registered_commands = groups, commands
+    return bool(groups or commands)
 
 
 def main() -> None:
@@ -93,7 +114,8 @@ def main() -> None:
         web,
     ):
         commands.register(app)
-    _mount_commands()
+    if not _narrow(sys.argv[1:2]):
+        _mount_commands()
     try:
         app()
     except MissingExtraError as error:

@@ -21,7 +21,7 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Final, TypeVar, cast
@@ -44,14 +44,22 @@ class MachineCodeError(RuntimeError):
 @functools.cache
 def cache_folder() -> Path:
     """The folder of this engine's machine code on this machine; made where it is missing."""
-    import llvmlite.binding as llvm
+    import llvmlite
 
-    digest = source_digest(KERNEL_FILES.glob("*.py"))
+    digest = source_digest([*KERNEL_FILES.glob("*.py"), _compiler_version()])
     cpu, features = _processor()
     python = f"py{platform.python_version_tuple()[0]}{platform.python_version_tuple()[1]}"
     features = hashlib.sha256(features.encode()).hexdigest()[:8]
-    name = f"{digest}-numba{version('numba')}-llvm{llvm.llvm_version_info[0]}-{cpu}-{features}"
-    return writable_folder(cache_root() / "kernels" / f"{name}-{python}")
+    name = f"{digest}-llvmlite{llvmlite.__version__}-{cpu}-{features}-{python}"
+    return writable_folder(cache_root() / "kernels" / name)
+
+
+def _compiler_version() -> Path:
+    """The file in which numba states its version; importing it would import all of numba."""
+    found = find_spec("numba")
+    if found is None or found.origin is None:
+        raise MachineCodeError("numba is not installed")
+    return Path(found.origin).with_name("_version.py")
 
 
 @functools.cache
