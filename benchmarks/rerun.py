@@ -1,37 +1,52 @@
-"""`grouper rerun`: seconds, memory of all processes, and cost per case over growing regions.
+"""`grouper rerun`: seconds after start-up, memory of all processes, cost per case as regions grow.
 
-    python benchmarks/rerun.py [--cases 1 5 10 20] [--workers 2] [--hospitals 450]
+    python benchmarks/rerun.py [--cases 1 5 10 20] [--workers 2] [--hospitals 450] [--runs 1]
 
-A region has 45 hospitals a million cases (450 for ten million), or as many as are named. Each size
-is settled anew, and again under another policy with `--reuse`. Memory is the highest sum of PSS
-(shared pages divided among their users) over every process that the command starts, Ray's own
-included, looked at five times a second. Start-up is what the command takes for a region of 500
-cases; it is taken off in the second column of seconds.
+A region has 45 hospitals a million cases (450 for ten million), or as many as are named. Workers
+are started first and settle a region of 500 cases; then each region is settled in turn, anew and
+under another policy with `--reuse`, as often as `--runs` says, and the middle counts. What the
+start costs a user is shown by the whole command over the region of 500 cases. Memory is the highest
+sum of PSS (shared pages divided among their users) over this process and all that it started,
+Ray's own included, looked at five times a second.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from common import goal, machine, region, scheme_folder, table
 
+from grouper import load_policy, load_scheme
+from grouper.execution import Runner, open_runner
+from grouper.run import rerun
+from grouper.scheme import Scheme
 
-def pss_of_session(leader: int) -> int:
-    """Sum of PSS in bytes over the processes that carry the run's mark in their environment."""
-    mark = f"GROUPER_BENCH={leader}".encode()
+POLICIES = Path(__file__).resolve().parent / "policies"
+POLICY, OTHER = "four-cities.toml", "four-cities-what-if.toml"
+FURTHER = ("--reviews", "--cities", "4")
+
+
+def pss(mark: str) -> int:
+    """Sum of PSS in bytes over the processes that carry the mark in their environment, and this."""
     total = 0
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         try:
-            if mark not in (folder / "environ").read_bytes():
+            # Ray's processes leave the tree of their parent, but keep its environment.
+            mine = folder.name == str(os.getpid())
+            if not mine and mark.encode() not in (folder / "environ").read_bytes():
                 continue
             for line in (folder / "smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
@@ -41,116 +56,136 @@ def pss_of_session(leader: int) -> int:
     return total
 
 
-def measured(command: list[str]) -> tuple[float, float]:
-    """Seconds of a command, and the highest memory of all its processes in GB."""
-    mark = os.getpid()
+def measured(work: Callable[[], object], mark: str) -> tuple[float, float]:
+    """Seconds of a work, and the highest memory of all processes in GB meanwhile."""
     peak = 0
     done = threading.Event()
 
     def watch() -> None:
         nonlocal peak
         while not done.wait(0.2):
-            peak = max(peak, pss_of_session(mark))
+            peak = max(peak, pss(mark))
 
     watcher = threading.Thread(target=watch)
-    start = time.perf_counter()
-    # Marked by its environment, because Ray's processes leave the tree of their parent.
-    env = os.environ | {"GROUPER_BENCH": str(mark)}
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
     watcher.start()
-    code = process.wait()
-    seconds = time.perf_counter() - start
-    done.set()
-    watcher.join()
-    if code:
-        raise SystemExit(f"{' '.join(command)} ended with {code}")
+    start = time.perf_counter()
+    try:
+        work()
+    finally:
+        seconds = time.perf_counter() - start
+        done.set()
+        watcher.join()
     return seconds, peak / 1e9
 
 
-POLICIES = Path(__file__).resolve().parent / "policies"
+@dataclass
+class Figures:
+    """What was measured of a region and a grouping."""
+
+    millions: float
+    hospitals: int
+    what: str
+    runs: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        return median(seconds for seconds, _ in self.runs)
+
+    @property
+    def memory(self) -> float:
+        return max(memory for _, memory in self.runs)
+
+    def row(self, workers: int) -> list[str]:
+        """A row of the table."""
+        each = " ".join(f"{seconds:.1f}" for seconds, _ in self.runs)
+        return [
+            *(f"{self.millions:g} M", str(self.hospitals), str(workers), self.what, each),
+            *(f"{self.seconds / self.millions:.2f}", f"{self.memory:.2f}"),
+        ]
 
 
-def settled(
-    source: Path, scheme: Path, policy: str, out: Path, workers: int, *options: str
-) -> tuple[float, float]:
-    """Seconds and memory of a run."""
-    command = [sys.executable, "-m", "grouper", "rerun", str(source), "--scheme", str(scheme)]
-    command += ["--policy", str(POLICIES / policy), "--out", str(out), "--workers", str(workers)]
-    return measured([*command, *options])
+def settle(
+    source: Path, scheme: Scheme, policy: str, out: Path, runner: Runner, reuse: Path | None = None
+) -> None:
+    """Settle a region into a fresh folder."""
+    shutil.rmtree(out, ignore_errors=True)
+    rerun(source, scheme, load_policy(POLICIES / policy), out, runner, reuse=reuse)
+
+
+def started(small: Path, scheme: Path, scratch: Path, workers: int) -> float:
+    """Seconds of the command over the smallest region, with a warm cache."""
+    seconds = 0.0
+    for number in range(2):
+        command = [sys.executable, "-m", "grouper", "rerun", str(small), "--scheme", str(scheme)]
+        command += ["--policy", str(POLICIES / POLICY), "--out", str(scratch / f"start-{number}")]
+        start = time.perf_counter()
+        subprocess.run(
+            [*command, "--workers", str(workers)], check=True, capture_output=True, text=True
+        )
+        seconds = time.perf_counter() - start
+    return seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=float, nargs="*", default=[1, 5, 10], help="in millions")
+    parser.add_argument("--cases", type=float, nargs="*", default=[1, 5, 10, 20], help="millions")
     parser.add_argument("--workers", type=int, nargs="*", default=[2])
     parser.add_argument("--hospitals", type=int, help="in every region; 45 a million cases if not")
     parser.add_argument("--scheme", default="chs_drg_11")
+    parser.add_argument("--runs", type=int, default=1)
     options = parser.parse_args()
     print(machine())
-    scheme = scheme_folder(options.scheme)
-    further = ("--reviews", "--cities", "4")
-    small = region(scheme, 500, 8, *further)
+    folder = scheme_folder(options.scheme)
+    scheme = load_scheme(folder)
+    small = region(folder, 500, 8, *FURTHER)
+    sources = {}
+    for millions in options.cases:
+        hospitals = options.hospitals or round(45 * millions)
+        sources[millions, hospitals] = region(folder, int(millions * 1e6), hospitals, *FURTHER)
+    mark = f"GROUPER_BENCH={os.getpid()}"
+    os.environ.update([mark.split("=")])
     rows = []
-    found: dict[tuple[int, float, str], tuple[float, float]] = {}
     for workers in options.workers:
-        with tempfile.TemporaryDirectory() as scratch:
-            place = Path(scratch)
-            start, _ = settled(small, scheme, "four-cities.toml", place / "warm", workers)
-            start, _ = settled(small, scheme, "four-cities.toml", place / "start", workers)
-        for millions in options.cases:
-            cases = int(millions * 1e6)
-            hospitals = options.hospitals or round(45 * millions)
-            source = region(scheme, cases, hospitals, *further)
-            with tempfile.TemporaryDirectory(dir=source.parent) as scratch:
-                anew, again = Path(scratch) / "anew", Path(scratch) / "again"
-                works = {
-                    "anew": lambda s=source, o=anew, w=workers: settled(
-                        s, scheme, "four-cities.toml", o, w
-                    ),
-                    "--reuse": lambda s=source, o=again, r=anew, w=workers: settled(
-                        s, scheme, "four-cities-what-if.toml", o, w, "--reuse", str(r)
-                    ),
-                }
-                for what, work in works.items():
-                    seconds, memory = work()
-                    net = seconds - start
-                    found[workers, millions, what] = net, memory
-                    rows.append(
-                        [
-                            f"{millions:g} M",
-                            str(hospitals),
-                            str(workers),
-                            what,
-                            f"{seconds:.1f}",
-                            f"{net:.1f}",
-                            f"{net / cases * 1e6:.2f}",
-                            f"{memory:.2f}",
-                        ]
-                    )
-                    print("  ".join(rows[-1]), file=sys.stderr)
-    head = ["cases", "hospitals", "workers", "grouping", "seconds", "after start", "us a case"]
+        with tempfile.TemporaryDirectory(dir=small.parent) as place:
+            scratch = Path(place)
+            print(f"start and end: {started(small, folder, scratch, workers):.1f} s")
+            found = [Figures(*key, what) for key in sources for what in ("anew", "--reuse")]
+            runner = open_runner(workers)
+            settle(small, scheme, POLICY, scratch / "small", runner)
+            for _ in range(options.runs):
+                for of in found:
+                    source = sources[of.millions, of.hospitals]
+                    anew, again = scratch / "anew", scratch / "again"
+                    work = {
+                        "anew": lambda s=source, o=anew, r=runner: settle(s, scheme, POLICY, o, r),
+                        "--reuse": lambda s=source, o=again, r=runner, a=anew: settle(
+                            s, scheme, OTHER, o, r, a
+                        ),
+                    }
+                    of.runs.append(measured(work[of.what], mark))
+                    print("  ".join(of.row(workers)), file=sys.stderr)
+            runner.close()
+        rows += [of.row(workers) for of in found]
+        goals(f"{workers} workers", found)
+    head = ["cases", "hospitals", "workers", "grouping", "seconds of each run", "us a case"]
     table([*head, "memory GB"], rows)
-    for workers in options.workers:
-        goals(workers, {key[1:]: value for key, value in found.items() if key[0] == workers})
 
 
-def goals(workers: int, found: dict[tuple[float, str], tuple[float, float]]) -> None:
-    """Print the goals: seconds after start-up and memory by millions of cases and grouping."""
-    said = f"{workers} workers"
-    if (10, "anew") in found:
-        seconds, memory = found[10, "anew"]
-        goal(f"10 M cases, {said}", "30 s after start-up", f"{seconds:.1f} s", met=seconds <= 30)
-        goal(f"memory, {said}", "4 GB", f"{memory:.2f} GB", met=memory < 4)
-    each = {
-        millions: net / millions for (millions, what), (net, _) in found.items() if what == "anew"
-    }
+def goals(said: str, found: list[Figures]) -> None:
+    """Print the goals beside what was found."""
+    anew = {of.millions: of for of in found if of.what == "anew"}
+    if 10 in anew:
+        of = anew[10]
+        goal(f"10 M cases, {said}", "30 s", f"{of.seconds:.1f} s", met=of.seconds <= 30)
+        goal(f"memory, {said}", "under 4 GB", f"{of.memory:.2f} GB", met=of.memory < 4)
+    each = [of.seconds / of.millions for of in anew.values()]
+    spread = max(each) / min(each) - 1
     if len(each) > 1:
-        spread = max(each.values()) / min(each.values()) - 1
         goal(f"same cost a case, {said}", "within 15 %", f"{spread:.0%}", met=spread <= 0.15)
-    for (millions, what), (seconds, _) in found.items():
-        if what == "--reuse":
-            share = seconds / found[millions, "anew"][0]
-            told = f"--reuse, {millions:g} M cases, {said}"
+    for of in found:
+        if of.what == "--reuse":
+            share = of.seconds / anew[of.millions].seconds
+            told = f"--reuse, {of.millions:g} M cases, {said}"
             goal(told, "0.50 of anew", f"{share:.2f}", met=share <= 0.5)
 
 
