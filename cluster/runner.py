@@ -48,8 +48,6 @@ class RayRunner:
     """
 
     def __init__(self, workers: int, address: str | None = None) -> None:
-        if address is not None:
-            _knock(address)
         try:
             # Ray reads its environment when it is imported, so it is prepared first.
             _set_environment(address)
@@ -123,17 +121,21 @@ def _set_environment(address: str | None) -> None:
         os.environ.setdefault(name, value)
     if local and os.environ["RAY_AUTH_MODE"] == "token":
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    elif address is not None and "RAY_AUTH_MODE" not in os.environ and _asks_for_token(address):
-        os.environ["RAY_AUTH_MODE"] = "token"
+    elif address is not None and _asks_for_token(address):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _asks_for_token(address: str) -> bool:
     """Whether a cluster wants a token, as one of `ray start` does unless it is told otherwise.
 
     Ray's clients offer none unasked, and workers of a cluster without one die of it.
+
+    Raises:
+        RunError: nobody listens there.
     """
     import grpc
 
+    _knock(address)
     with grpc.insecure_channel(address) as channel:
         asked: Any = channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")
         try:
