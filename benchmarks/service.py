@@ -211,13 +211,13 @@ def main() -> None:
                 ["GroupCase", f"{group_rate:,.0f}", f"{wait:.1f} ms"],
             ],
         )
-        rows, best = [], 0.0
+        rows, sent = [], []
         for streams in options.streams:
             for scheme in schemes:
                 for plain in (False, True):
                     speed, size = batch_rate(address, scheme, cases, streams, plain=plain)
                     if streams == 1 and not plain:
-                        best = max(best, speed)
+                        sent.append(speed)
                     columns = "strings" if plain else "dictionaries"
                     name = Path(scheme).name
                     rows.append([name, columns, str(streams), f"{size:,.0f}", f"{speed:,.0f}"])
@@ -225,8 +225,9 @@ def main() -> None:
     goal("GroupCase", f"{SHARE:.0%} of the empty method", f"{share:.0%}", met=share >= SHARE)
     aim = f"99 % within {MILLISECONDS:g} ms at {PER_SECOND}/s"
     goal("GroupCase", aim, f"{wait:.1f} ms", met=wait <= MILLISECONDS)
-    if best:
-        goal("GroupBatch, one stream", f"{CASES:,} cases/s", f"{best:,.0f}", met=best >= CASES)
+    if sent:
+        least = min(sent)
+        goal("GroupBatch, one stream", f"{CASES:,} cases/s", f"{least:,.0f}", met=least >= CASES)
 
 
 if __name__ == "__main__":
