@@ -43,8 +43,8 @@ UInt64Array = npt.NDArray[np.uint64]
 
 BUCKETS = 32
 _BITS = BUCKETS.bit_length() - 1
-_TASK_BYTES = 16 << 20
-"""Hashes of a million ids: so many are sorted at once, where there are buckets enough."""
+_TASK_BYTES = 4 << 20
+"""Hashes of a quarter of a million ids: so many are sorted at once, where buckets are enough."""
 NO_DUPLICATES: UInt64Array = np.empty((0, 2), np.uint64)
 
 
