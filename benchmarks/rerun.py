@@ -7,7 +7,8 @@ are started first and settle a region of 500 cases; then each region is settled 
 under another policy with `--reuse`, as often as `--runs` says, and the middle counts. What the
 start costs a user is shown by the whole command over the region of 500 cases. Memory is the highest
 sum of PSS (shared pages divided among their users) over this process and all that it started,
-Ray's own included, looked at five times a second.
+Ray's own included, looked at every two seconds, because a process stands still while it is looked
+at.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from grouper.scheme import Scheme
 POLICIES = Path(__file__).resolve().parent / "policies"
 POLICY, OTHER = "four-cities.toml", "four-cities-what-if.toml"
 FURTHER = ("--reviews", "--cities", "4")
+_PAUSE = 2.0
 
 
 def pss(mark: str) -> int:
@@ -63,7 +65,7 @@ def measured(work: Callable[[], object], mark: str) -> tuple[float, float]:
 
     def watch() -> None:
         nonlocal peak
-        while not done.wait(0.2):
+        while not done.wait(_PAUSE):
             peak = max(peak, pss(mark))
 
     watcher = threading.Thread(target=watch)
