@@ -3,12 +3,12 @@
     python benchmarks/rerun.py [--cases 1 5 10 20] [--workers 2] [--hospitals 450] [--runs 1]
 
 A region has 45 hospitals a million cases (450 for ten million), or as many as are named. Workers
-are started first and settle a region of 500 cases; then each region is settled in turn, anew and
-under another policy with `--reuse`, as often as `--runs` says, and the middle counts. What the
+are started first and settle the first region unmeasured; then each region is settled in turn,
+anew and under another policy with `--reuse`, as often as `--runs` says, and the middle counts. What the
 start costs a user is shown by the whole command over the region of 500 cases. Memory is the highest
 sum of PSS (shared pages divided among their users) over this process and all that it started,
 Ray's own included, looked at every two seconds, because a process stands still while it is looked
-at.
+at. Beside the seconds stands what share of the processors' time other guests of the host took.
 """
 
 from __future__ import annotations
@@ -58,8 +58,14 @@ def pss(mark: str) -> int:
     return total
 
 
-def measured(work: Callable[[], object], mark: str) -> tuple[float, float]:
-    """Seconds of a work, and the highest memory of all processes in GB meanwhile."""
+def stolen() -> tuple[int, int]:
+    """Ticks of all processors that other guests of the host took, and all ticks so far."""
+    ticks = [int(x) for x in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
+def measured(work: Callable[[], object], mark: str) -> tuple[float, float, float]:
+    """Seconds of a work, highest memory of all processes in GB, and share of stolen time."""
     peak = 0
     done = threading.Event()
 
@@ -70,6 +76,7 @@ def measured(work: Callable[[], object], mark: str) -> tuple[float, float]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
+    before = stolen()
     start = time.perf_counter()
     try:
         work()
@@ -77,7 +84,8 @@ def measured(work: Callable[[], object], mark: str) -> tuple[float, float]:
         seconds = time.perf_counter() - start
         done.set()
         watcher.join()
-    return seconds, peak / 1e9
+    after = stolen()
+    return seconds, peak / 1e9, (after[0] - before[0]) / max(after[1] - before[1], 1)
 
 
 @dataclass
@@ -87,19 +95,19 @@ class Figures:
     millions: float
     hospitals: int
     what: str
-    runs: list[tuple[float, float]] = field(default_factory=list)
+    runs: list[tuple[float, float, float]] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
-        return median(seconds for seconds, _ in self.runs)
+        return median(seconds for seconds, _, _ in self.runs)
 
     @property
     def memory(self) -> float:
-        return max(memory for _, memory in self.runs)
+        return max(memory for _, memory, _ in self.runs)
 
     def row(self, workers: int) -> list[str]:
         """A row of the table."""
-        each = " ".join(f"{seconds:.1f}" for seconds, _ in self.runs)
+        each = " ".join(f"{seconds:.1f} ({theft:.0%})" for seconds, _, theft in self.runs)
         return [
             *(f"{self.millions:g} M", str(self.hospitals), str(workers), self.what, each),
             *(f"{self.seconds / self.millions:.2f}", f"{self.memory:.2f}"),
@@ -153,23 +161,31 @@ def main() -> None:
             print(f"start and end: {started(small, folder, scratch, workers):.1f} s")
             found = [Figures(*key, what) for key in sources for what in ("anew", "--reuse")]
             runner = open_runner(workers)
-            settle(small, scheme, POLICY, scratch / "small", runner)
+
+            def one(of: Figures, place: Path = scratch, runner: Runner = runner) -> None:
+                source = sources[of.millions, of.hospitals]
+                if of.what == "anew":
+                    settle(source, scheme, POLICY, place / "anew", runner)
+                else:
+                    settle(source, scheme, OTHER, place / "again", runner, place / "anew")
+
+            for of in found[:2]:
+                one(of)
             for _ in range(options.runs):
                 for of in found:
-                    source = sources[of.millions, of.hospitals]
-                    anew, again = scratch / "anew", scratch / "again"
-                    work = {
-                        "anew": lambda s=source, o=anew, r=runner: settle(s, scheme, POLICY, o, r),
-                        "--reuse": lambda s=source, o=again, r=runner, a=anew: settle(
-                            s, scheme, OTHER, o, r, a
-                        ),
-                    }
-                    of.runs.append(measured(work[of.what], mark))
+                    of.runs.append(measured(lambda f=of, run=one: run(f), mark))
                     print("  ".join(of.row(workers)), file=sys.stderr)
             runner.close()
         rows += [of.row(workers) for of in found]
         goals(f"{workers} workers", found)
-    head = ["cases", "hospitals", "workers", "grouping", "seconds of each run", "us a case"]
+    head = [
+        "cases",
+        "hospitals",
+        "workers",
+        "grouping",
+        "seconds of each run (stolen)",
+        "us a case",
+    ]
     table([*head, "memory GB"], rows)
 
 
