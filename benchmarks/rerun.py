@@ -3,12 +3,12 @@
     python benchmarks/rerun.py [--cases 1 5 10 20] [--workers 2] [--hospitals 450] [--runs 1]
 
 A region has 45 hospitals a million cases (450 for ten million), or as many as are named. Workers
-are started first and settle the first region unmeasured; then each region is settled in turn,
-anew and under another policy with `--reuse`, as often as `--runs` says, and the middle counts. What the
-start costs a user is shown by the whole command over the region of 500 cases. Memory is the highest
-sum of PSS (shared pages divided among their users) over this process and all that it started,
-Ray's own included, looked at every two seconds, because a process stands still while it is looked
-at. Beside the seconds stands what share of the processors' time other guests of the host took.
+are started first and settle the first region unmeasured; then each region is settled in turn, anew
+and under another policy with `--reuse`, as often as `--runs` says, and the middle counts. Beside
+the seconds stands what share of the processors' time other guests of the host took. What the start
+costs a user is shown by the whole command over a region of 500 cases. Memory is the highest sum of
+PSS (shared pages divided among their users) over this process and all that it started, Ray's own
+included, looked at every two seconds, because a process stands still while it is looked at.
 """
 
 from __future__ import annotations
