@@ -104,14 +104,13 @@ class Driver:
         places = places_of(survey, accounts)
         check_region(self.region, self.policy, self.manifest.year, places)
         reuse = self._reuse()
-        lists = None
-        if reuse is None or not reuse.lists:
-            lists = list_plan(self.context)
-        if reuse is not None and lists is not None:
+        checked = self.policy.quality.report and (reuse is None or not reuse.lists)
+        listing = aside.submit(list_plan, self.context) if checked else None
+        if reuse is not None and checked:
             reuse = replace(reuse, same_routes=False)  # the lists are read as a whole
         duplicates = NO_DUPLICATES
         versioned = VERSION in self.context.sources["cases"].columns
-        if reuse is None or reuse.grown or lists is not None or versioned:
+        if reuse is None or reuse.grown or checked or versioned:
             duplicates = self.context.repeated_cases()
         if self.policy.reject:
             plan = replace(plan, quality=rejecting_plan(self.context))
@@ -125,6 +124,7 @@ class Driver:
             apart = self.policy.stay.negotiated_drugs_apart
             prices = make_price_list(self.region, self.policy.price, self.codes, apart=apart)
             plan = replace(plan, prices=prices)
+        lists = None if listing is None else listing.result()
         grouped = self._group(survey, plan, duplicates, lists, reuse)
         statistics = self.people.population(self.codes, grouped.cells, grouped.cases, plan)
         benchmarks = make_benchmarks(self.codes, self.published, statistics, self.policy)

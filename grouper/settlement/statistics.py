@@ -209,7 +209,7 @@ def _blend(years: Sequence[tuple[Fraction, Sums]]) -> Fraction | None:
     """Weighted mean of the yearly means, over the years that have one."""
     known = [(weight, sums.mean) for weight, sums in years]
     present = [(weight, mean) for weight, mean in known if mean is not None and weight > 0]
-    if not present:
-        return None
+    if len(present) < 2:
+        return present[0][1] if present else None
     whole = sum((weight for weight, _ in present), Fraction(0))
     return sum((weight * mean for weight, mean in present), Fraction(0)) / whole
