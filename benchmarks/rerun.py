@@ -218,7 +218,7 @@ def main() -> None:
         "seconds of each run (stolen)",
         "us a case",
     ]
-    table([*head, "memory GB"], rows)
+    table([*head, "of processors", "memory GB"], rows)
 
 
 def goals(said: str, found: list[Figures]) -> None:
