@@ -222,10 +222,12 @@ def grouped_again(case_id: pa.Array, rows: pa.Table, scheme: Scheme) -> GroupedB
         scheme: the scheme that grouped them.
     """
     answers = answers_of(scheme)
-    known = zip(answers.mdc.tolist(), answers.adrg.tolist(), answers.drg.tolist(), strict=True)
-    numbers: dict[tuple[str, str, str], int] = {}
-    for number, (mdc, adrg, drg) in enumerate(known):
-        numbers.setdefault((answers.mdcs[mdc], answers.adrgs[adrg], answers.drgs[drg]), number)
+    known = (
+        words.take(pa.array(at)) for words, at in zip(answers.words, answers.texts[1:], strict=True)
+    )
+    numbers: dict[tuple[str, ...], int] = {}
+    for number, names in enumerate(zip(*(column.to_pylist() for column in known), strict=True)):
+        numbers.setdefault(names, number)
     texts = [rows[name].unify_dictionaries().combine_chunks() for name in ("mdc", "adrg", "drg")]
     sizes = [len(column.dictionary) for column in texts]
     place = np.ravel_multi_index([column.indices.to_numpy() for column in texts], sizes)

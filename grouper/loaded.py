@@ -26,19 +26,14 @@ class Answers:
     """The texts of all outcomes, and per outcome the position of each text.
 
     Attributes:
+        status: int8[outcomes], positions in `STATUS`.
         texts: int32[4, outcomes], position of the status, MDC, ADRG and DRG.
         words: the texts of MDC, ADRG and DRG as Arrow columns.
     """
 
     status: npt.NDArray[np.int8]
-    mdcs: tuple[str, ...]
-    mdc: Int32Array
-    adrgs: tuple[str, ...]
-    adrg: Int32Array
-    drgs: tuple[str, ...]
-    drg: Int32Array
     texts: Int32Array
-    words: tuple[pa.Array, ...]
+    words: tuple[pa.Array, pa.Array, pa.Array]
 
 
 @dataclass(frozen=True)
@@ -82,16 +77,14 @@ def answers_of(scheme: Scheme) -> Answers:
 def _texts(scheme: Scheme) -> Answers:
     outcomes = scheme.compiled.outcomes
 
-    def numbered(texts: list[str]) -> tuple[tuple[str, ...], Int32Array]:
+    def numbered(texts: list[str]) -> tuple[pa.Array, Int32Array]:
         names = {text: i for i, text in enumerate(sorted(set(texts)))}
-        return tuple(names), np.array([names[t] for t in texts], np.int32)
+        return pa.array(names, pa.string()), np.array([names[t] for t in texts], np.int32)
 
-    status = [AMBIGUOUS if o.ambiguous else GROUPED for o in outcomes]
+    status = np.array([AMBIGUOUS if o.ambiguous else GROUPED for o in outcomes], np.int8)
     status[0] = UNGROUPED
     mdcs, mdc = numbered([o.mdc for o in outcomes])
     adrgs, adrg = numbered([o.adrg for o in outcomes])
     drgs, drg = numbered([o.drg for o in outcomes])
-    texts = readonly(np.stack([np.array(status, np.int32), mdc, adrg, drg]))
-    words = tuple(pa.array(texts, pa.string()) for texts in (mdcs, adrgs, drgs))
-    known = np.array(status, np.int8)
-    return Answers(known, mdcs, mdc, adrgs, adrg, drgs, drg, texts, words)
+    texts = readonly(np.stack([status.astype(np.int32), mdc, adrg, drg]))
+    return Answers(status, texts, (mdcs, adrgs, drgs))

@@ -161,6 +161,14 @@ def _transfer_root() -> Path:
 
 
 @contextmanager
+def _beside(place: str) -> Iterator[tuple[fs.FileSystem, str, Path]]:
+    """A store with the path in it, and where a copy may lie here meanwhile."""
+    system, path = opened(place)
+    with tempfile.TemporaryDirectory(dir=_transfer_root()) as work:
+        yield system, path, Path(work) / PurePosixPath(path).name
+
+
+@contextmanager
 def copied(place: str) -> Iterator[Path]:
     """A file or folder to read: itself, or a copy of what an object store holds there.
 
@@ -170,9 +178,7 @@ def copied(place: str) -> Iterator[Path]:
     if not is_address(place):
         yield Path(place)
         return
-    system, path = opened(place)
-    with tempfile.TemporaryDirectory(dir=_transfer_root()) as work:
-        target = Path(work) / PurePosixPath(path).name
+    with _beside(place) as (system, path, target):
         try:
             single = bool(system.get_file_info(path).is_file)
         except OSError as error:
@@ -199,9 +205,7 @@ def changed(place: str, *, without: tuple[str, ...], last: str) -> Iterator[Path
     if not is_address(place):
         yield Path(place)
         return
-    system, base = opened(place)
-    with tempfile.TemporaryDirectory(dir=_transfer_root()) as work:
-        target = Path(work) / PurePosixPath(base).name
+    with _beside(place) as (system, base, target):
         bring(place, target, without)
         before = _digests(target)
         yield target
@@ -231,9 +235,7 @@ def written(place: str) -> Iterator[Path]:
     if not is_address(place):
         yield Path(place)
         return
-    system, base = opened(place)
-    with tempfile.TemporaryDirectory(dir=_transfer_root()) as work:
-        target = Path(work) / PurePosixPath(base).name
+    with _beside(place) as (system, base, target):
         try:
             before = system.get_file_info(
                 fs.FileSelector(base, recursive=True, allow_not_found=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grouper.kernels import jit
 
-_WITHOUT_KERNELS = frozenset(("__init__", "arrays", "jit", "layout", "words"))
+_WITHOUT_KERNELS = frozenset(("__init__", "arguments", "arrays", "jit", "layout", "words"))
 
 
 def load_all() -> list[str]:

@@ -109,7 +109,6 @@ class Signature(_NamedTuple):
 
 void: Final = Scalar("void")
 int8: Final = Scalar("int8")
-int16: Final = Scalar("int16")
 int32: Final = Scalar("int32")
 int64: Final = Scalar("int64")
 uint8: Final = Scalar("uint8")

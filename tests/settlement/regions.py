@@ -12,6 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from grouper.execution import LocalRunner, Runner
+from grouper.run import RunSummary, rerun
+from grouper.scheme import Scheme
+from grouper.settlement.policyfile import load_policy
+
+WEIGHTS = [["BR19", "0.7434", "", ""], ["BR29", "1.51", "1", "1"], ["BR59", "6.02", "", "1"]]
+"""Weights of the DRGs of the scheme that `write_pack` makes."""
 MONEY = pa.decimal128(18, 2)
 SCHEMA = pa.schema(
     [
@@ -200,3 +207,8 @@ def random_region(folder: Path, seed: int, cases: int = 1200) -> tuple[Path, lis
     )
     write_cases(folder / "cases", made)
     return folder, made
+
+
+def settle(region: Path, scheme: Scheme, out: Path, runner: Runner | None = None) -> RunSummary:
+    """Settle a region by the built-in policy of points."""
+    return rerun(region, scheme, load_policy("guigang-points"), out, runner or LocalRunner())

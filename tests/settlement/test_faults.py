@@ -10,28 +10,8 @@ from typing import Any
 import pytest
 
 from grouper.errors import CaseTableError, GrouperError, RegionError, RunError
-from grouper.execution import LocalRunner
-from grouper.run import RunSummary, rerun
-from grouper.scheme import Scheme, load_scheme
-from grouper.settlement.policyfile import load_policy
-from tests.settlement.regions import random_region, write_cases, write_csv, write_pack
-
-WEIGHTS = [["BR19", "0.7434", "", ""], ["BR29", "1.51", "1", "1"], ["BR59", "6.02", "", "1"]]
-
-
-@pytest.fixture(scope="module")
-def scheme(tmp_path_factory: pytest.TempPathFactory) -> Scheme:
-    return load_scheme(write_pack(tmp_path_factory.mktemp("pack") / "tiny", WEIGHTS))
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Path:
-    return random_region(tmp_path / "region", 1, 400)[0]
-
-
-def settle(region: Path, scheme: Scheme, out: Path, runner: Any = None) -> RunSummary:
-    policy = load_policy("guigang-points")
-    return rerun(region, scheme, policy, out, runner or LocalRunner())
+from grouper.scheme import Scheme
+from tests.settlement.regions import random_region, settle, write_cases, write_csv
 
 
 def budget(*lines: tuple[str, str, str, str]) -> Callable[[Path], None]:

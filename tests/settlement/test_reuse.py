@@ -18,9 +18,15 @@ from grouper.run import rerun
 from grouper.run import stages as group_stage
 from grouper.scheme import Scheme, load_scheme
 from grouper.settlement.policyfile import load_policy
-from tests.settlement.regions import HOSPITAL, random_region, write_cases, write_csv, write_pack
+from tests.settlement.regions import (
+    HOSPITAL,
+    WEIGHTS,
+    random_region,
+    write_cases,
+    write_csv,
+    write_pack,
+)
 
-WEIGHTS = [["BR19", "0.7434", "", ""], ["BR29", "1.51", "1", "1"], ["BR59", "6.02", "", "1"]]
 BASE = 'extends = "guigang-points"\nid = "other"\n'
 HOSPITALS = [(i, [f"H{i}", f"H{i}", 1 + i % 3, "", "", "", "", ""]) for i in range(6)]
 OTHERS = {
@@ -30,11 +36,6 @@ OTHERS = {
     "unchecked": "[quality]\nreport = false\n",
     "rejecting": "reject = ['funding_differs', 'unknown_procedure']\n",
 }
-
-
-@pytest.fixture(scope="module")
-def scheme(tmp_path_factory: pytest.TempPathFactory) -> Scheme:
-    return load_scheme(write_pack(tmp_path_factory.mktemp("pack") / "tiny", WEIGHTS))
 
 
 @pytest.fixture(scope="module")

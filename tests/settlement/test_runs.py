@@ -15,32 +15,16 @@ import pytest
 
 from grouper.errors import OutputError, RegionError, RunError
 from grouper.execution import LocalRunner
-from grouper.run import RunSummary, rerun
+from grouper.run import rerun
 from grouper.run.work import locked
-from grouper.scheme import Scheme, load_scheme
+from grouper.scheme import Scheme
 from grouper.settlement.policyfile import load_policy
-from tests.settlement.regions import random_region, write_cases, write_csv, write_pack
+from tests.settlement.regions import random_region, settle, write_cases, write_csv
 
-WEIGHTS = [["BR19", "0.7434", "", ""], ["BR29", "1.51", "1", "1"], ["BR59", "6.02", "", "1"]]
 WHOLE = (
     *("statistics", "benchmarks", "months", "hospital_months", "clearing", "rejected"),
     *("quality_rules", "quality_scores", "quality_errors"),
 )
-
-
-@pytest.fixture(scope="module")
-def scheme(tmp_path_factory: pytest.TempPathFactory) -> Scheme:
-    return load_scheme(write_pack(tmp_path_factory.mktemp("pack") / "tiny", WEIGHTS))
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Path:
-    return random_region(tmp_path / "region", 1, 400)[0]
-
-
-def settle(region: Path, scheme: Scheme, out: Path, runner: Any = None) -> RunSummary:
-    policy = load_policy("guigang-points")
-    return rerun(region, scheme, policy, out, runner or LocalRunner())
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from grouper.bulk import group_files
 from grouper.cases import COLUMNS, open_cases
@@ -23,15 +22,9 @@ from grouper.scheme import Scheme, load_scheme
 from grouper.settlement.policyfile import load_policy
 from tests.settlement.golden import case, lines
 from tests.settlement.golden import settle as golden
-from tests.settlement.regions import random_region, write_cases, write_pack
+from tests.settlement.regions import random_region, write_cases
 
-WEIGHTS = [["BR19", "0.7434", "", ""], ["BR29", "1.51", "1", "1"], ["BR59", "6.02", "", "1"]]
 ALIKE = ("statistics", "benchmarks", "months", "hospital_months", "clearing", "versions")
-
-
-@pytest.fixture(scope="module")
-def scheme(tmp_path_factory: pytest.TempPathFactory) -> Scheme:
-    return load_scheme(write_pack(tmp_path_factory.mktemp("pack") / "tiny", WEIGHTS))
 
 
 def later(one: dict[str, Any], version: int | None, **changed: Any) -> dict[str, Any]:
