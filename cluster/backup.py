@@ -181,8 +181,9 @@ def _index(backup: Path) -> dict[str, Any]:
         if any(Path(name).is_absolute() or ".." in Path(name).parts for name in found["files"]):
             raise ValueError("a name leaves the folder")
     except (OSError, ValueError, KeyError, TypeError) as error:
+        why = (error.strerror or error) if isinstance(error, OSError) else error
         raise OutputError(
-            f"{backup} is not a backup: {error}", hint=f"a backup holds {INDEX}"
+            f"{backup} is not a backup: {why}", hint=f"a backup holds {INDEX}"
         ) from None
     return dict(found)
 

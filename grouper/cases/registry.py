@@ -172,8 +172,9 @@ def check_columns(
             )
         if not positions:
             if column.name in required:
+                has = ", ".join(schema.names) or "no column of a case"
                 raise CaseTableError(
-                    f"the column {theirs} is missing; the table has {', '.join(schema.names)}",
+                    f"the column {theirs} is missing; the table has {has}",
                     file=file,
                     column=theirs,
                     hint="rename the column, or map its name in a columns.toml",

@@ -242,7 +242,9 @@ def sample(
     share: Annotated[
         str, typer.Option("--share", metavar="SHARE", help="Share of the stays, at least 0.1.")
     ] = "0.1",
-    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Same seed, same.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="S", min=0, help="The same seed draws the same.")
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Default: RUN/sample-S.csv.")
     ] = None,

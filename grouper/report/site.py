@@ -126,7 +126,7 @@ class Site:
         from plotly.offline import get_plotlyjs
 
         assets = self.folder / "assets"
-        assets.mkdir()
+        assets.mkdir(exist_ok=True)
         for name in _ASSETS:
             (assets / name).write_bytes((_HERE / "assets" / name).read_bytes())
         (assets / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")

@@ -51,7 +51,8 @@ def diff_packs(a: Pack, b: Pack) -> SchemeDiff:
 
 def _head(a: Pack, b: Pack) -> Iterator[tuple[str, str, str]]:
     for key in ("retry_other_procedures", "valid_from", "valid_to"):
-        before, after = (str(getattr(pack, key)) for pack in (a, b))
+        values = (getattr(pack, key) for pack in (a, b))
+        before, after = ("none" if value is None else str(value) for value in values)
         if before != after:
             yield key, before, after
     before, after = (", ".join(sorted(pack.attributes)) for pack in (a, b))

@@ -87,7 +87,7 @@ def test_what_is_refused(data: Path, tmp_path: Path) -> None:
         back_up(tmp_path / "none", state, tmp_path / "backup")
     with pytest.raises(OutputError, match="lies inside"):
         back_up(data, state, data / "backup")
-    with pytest.raises(OutputError, match="is not a backup"):
+    with pytest.raises(OutputError, match="is not a backup: No such file or directory"):
         restore(data, tmp_path / "fresh", tmp_path / "fresh" / ".grouper")
     back_up(data, state, tmp_path / "backup")
     with pytest.raises(OutputError, match="is there already"):

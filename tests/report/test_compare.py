@@ -135,6 +135,14 @@ def test_the_workbook_and_the_command(run: Run, other: Run, tmp_path: Path) -> N
     )
 
 
+def test_a_comparison_is_written_again_over_an_earlier_one(
+    found: Comparison, tmp_path: Path
+) -> None:
+    page = write_comparison(found, tmp_path)
+    first = page.read_bytes()
+    assert write_comparison(found, tmp_path).read_bytes() == first
+
+
 def test_a_folder_of_something_else_is_left_alone(found: Comparison, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(OutputError, match="something else"):
