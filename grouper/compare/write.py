@@ -22,13 +22,16 @@ def write_comparison(found: Comparison, out: Path) -> Path:
     Raises:
         OutputError: the folder holds something else, or cannot be written.
     """
-    page = out / "index.html"
+    page, workbook = out / "index.html", out / "compare.xlsx"
     try:
-        if out.is_dir() and any(out.iterdir()) and not page.is_file():
-            raise OutputError(f"{out} holds something else", hint="name a new folder")
+        # Every kind of page is an index.html; only a comparison has this workbook beside it.
+        if out.is_dir() and any(out.iterdir()) and not workbook.is_file():
+            raise OutputError(
+                f"{out} holds something else", hint="name a new folder, or one of a comparison"
+            )
         out.mkdir(parents=True, exist_ok=True)
         _page(found, out)
-        _workbook(found, out / "compare.xlsx")
+        _workbook(found, workbook)
     except OSError as error:
         raise OutputError(
             f"{out} cannot be written: {error.strerror or error}",

@@ -144,7 +144,8 @@ def test_a_comparison_is_written_again_over_an_earlier_one(
 
 
 def test_a_folder_of_something_else_is_left_alone(found: Comparison, tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("x")
+    (tmp_path / "index.html").write_text("x")
     with pytest.raises(OutputError, match="something else"):
         write_comparison(found, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    assert (tmp_path / "index.html").read_text() == "x"
