@@ -134,6 +134,7 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     add("age.csv", b"case_id,dx,age\n1,A,old\n", "cannot be read as CSV.*age|old")
     add("row.csv", b"case_id,dx\n1,A\n2\n", "cannot be read as CSV")
     add("no_dx.csv", b"case_id,px\n1,A\n", "the column dx is missing; the table has case_id, px")
+    add("foreign.csv", b"name,sum\n1,2\n", "case_id is missing; the table has no column of a case")
     add("twice.csv", b"case_id,dx,dx\n1,A,B\n", "stands 2 times|twice")
     add("cases.xlsx", b"PK", "unknown kind of file")
     made["missing.csv"] = (tmp_path / "missing.csv", "no such file or folder")
@@ -144,7 +145,7 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
 
 BROKEN = (
     *("empty.parquet", "truncated.parquet", "text.parquet", "noise.arrow", "age.csv", "row.csv"),
-    *("no_dx.csv", "twice.csv", "cases.xlsx", "missing.csv", "nothing"),
+    *("no_dx.csv", "foreign.csv", "twice.csv", "cases.xlsx", "missing.csv", "nothing"),
 )
 
 
