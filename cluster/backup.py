@@ -60,7 +60,7 @@ def back_up(
         previous: an earlier backup on the same disk; files that have not changed are linked.
 
     Raises:
-        OutputError: a folder is missing, or `to` cannot be written.
+        OutputError: a folder is missing or holds nothing of a server, or `to` cannot be written.
         RunError: a finished run is no longer what its manifest says.
     """
     if not data.is_dir():
@@ -89,6 +89,11 @@ def back_up(
                 name = f"{_DATA}/{source.relative_to(data)}"
                 if name not in copies.files:
                     copies.keep(source, name)
+        if not copies.files and not unfinished:
+            raise OutputError(
+                f"{data} holds no run, and {state} no register",
+                hint="name the server's data folder, and its state folder by --state",
+            )
         index = {"engine": __version__, "files": copies.files, "left_out": sorted(unfinished)}
         text = json.dumps(index, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         (work / INDEX).write_text(text, encoding="utf-8")

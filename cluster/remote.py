@@ -68,7 +68,10 @@ def runs(
     with connected(server, ca, certificate, key) as client:
         from cluster.drg.v1 import run_service_pb2
 
-        for run in client.list_runs():
+        found = list(client.list_runs())
+        if not found:
+            typer.echo("no runs", err=True)
+        for run in found:
             state = run_service_pb2.RunState.Name(run.state).removeprefix("RUN_STATE_").lower()
             typer.echo(f"{run.run_id}  {state:9}  {run.spec.region} -> {run.spec.out}")
 

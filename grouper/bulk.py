@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from grouper.cases import CaseSource, Part, read_part
+from grouper.cases import FORMS, CaseSource, Part, read_part
 from grouper.duplicates import (
     VERSION,
     HashedIds,
@@ -205,6 +205,10 @@ def _check_replaceable(out: Path, as_file: bool) -> None:
             raise OutputError(
                 f"{out} is a folder", hint="name a file, or a folder without .parquet"
             )
+    elif out.suffix.lower() in FORMS:
+        raise OutputError(
+            f"{out} cannot be written: results are Parquet", hint="name it X.parquet, or a folder"
+        )
     elif out.is_dir():
         foreign = [p.name for p in out.iterdir() if not p.match("part-[0-9]*.parquet")]
         if foreign:

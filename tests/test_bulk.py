@@ -138,6 +138,8 @@ def test_foreign_things_are_not_replaced(scheme: Scheme, tmp_path: Path) -> None
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError, match=r"holds other things \(thesis\.txt\)"):
         run(scheme, tmp_path / "in.parquet", tmp_path / "out")
+    with pytest.raises(OutputError, match="results are Parquet"):
+        run(scheme, tmp_path / "in.parquet", tmp_path / "out.csv")
     with pytest.raises(OutputError, match="is a folder"):
         run(scheme, tmp_path / "in.parquet", tmp_path / "x.parquet")
     with pytest.raises(OutputError, match="is a file"):

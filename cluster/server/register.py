@@ -212,7 +212,9 @@ class Register:
         """
         record = self._one("run_id = ?", run_id)
         if record is None:
-            raise NotFoundError(f"no run {run_id!r}", hint="ListRuns names the runs")
+            raise NotFoundError(
+                f"no run {run_id!r}", hint="ListRuns (`grouper runs`) names the runs"
+            )
         return record
 
     def page(self, size: int, token: str) -> tuple[list[Record], str]:

@@ -145,8 +145,8 @@ class RunService(service.RunServiceServicer):
         record = await self._get(run_id)
         if record.state is not State.SUCCEEDED:
             raise StateError(
-                f"the run {run_id} has no result: it is {record.state.value}",
-                hint="WatchRun tells when it has succeeded",
+                f"the run {run_id} has no result: its state is {record.state.value}",
+                hint="WatchRun (`grouper watch`) tells when it has succeeded",
             )
         return record
 

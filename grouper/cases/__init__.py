@@ -1,6 +1,7 @@
 """The case table: what its columns mean (registry), and reading it (files)."""
 
 from grouper.cases.files import (
+    FORMS,
     PART_ROWS,
     CaseSource,
     Part,
@@ -24,6 +25,7 @@ from grouper.cases.registry import (
 __all__ = [
     "CODES",
     "COLUMNS",
+    "FORMS",
     "GROUPING_REQUIRED",
     "MONEY",
     "PART_ROWS",

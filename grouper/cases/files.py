@@ -77,7 +77,7 @@ class CaseSource:
         return -1 if any(p.rows < 0 for p in self.parts) else sum(p.rows for p in self.parts)
 
 
-_FORMS = {
+FORMS = {
     ".parquet": "parquet",
     ".csv": "csv",
     ".arrow": "ipc",
@@ -85,6 +85,7 @@ _FORMS = {
     ".feather": "ipc",
     ".arrows": "ipc",
 }
+"""What a case file is, by the end of its name."""
 
 
 def open_cases(
@@ -105,7 +106,7 @@ def open_cases(
     columns: dict[str, str] = {}
     parts: list[Part] = []
     for file in _files(Path(path)):
-        form = _FORMS[file.suffix.lower()]
+        form = FORMS[file.suffix.lower()]
         schema, groups = _look(file, form, wanted, encoding, names or {})
         present = check_columns(schema, wanted, required=required, names=names, file=file.name)
         columns |= present
@@ -123,21 +124,21 @@ def _files(path: Path) -> list[Path]:
         found = sorted(
             p
             for p in path.iterdir()
-            if p.suffix.lower() in _FORMS and not p.name.startswith((".", "_"))
+            if p.suffix.lower() in FORMS and not p.name.startswith((".", "_"))
         )
         if not found:
             raise CaseTableError(
                 "the folder holds no case file",
                 file=str(path),
-                hint=f"put files there that end in {', '.join(sorted(_FORMS))}",
+                hint=f"put files there that end in {', '.join(sorted(FORMS))}",
             )
     elif not path.exists():
         raise CaseTableError("no such file or folder", file=str(path), hint="check the path")
-    elif path.suffix.lower() not in _FORMS:
+    elif path.suffix.lower() not in FORMS:
         raise CaseTableError(
             f"unknown kind of file {path.suffix!r}",
             file=path.name,
-            hint=f"name it by what it is: {', '.join(sorted(_FORMS))}",
+            hint=f"name it by what it is: {', '.join(sorted(FORMS))}",
         )
     else:
         found = [path]

@@ -85,6 +85,11 @@ def test_what_is_refused(data: Path, tmp_path: Path) -> None:
     state = data / ".grouper"
     with pytest.raises(OutputError, match="is not a folder"):
         back_up(tmp_path / "none", state, tmp_path / "backup")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OutputError, match="holds no run, and"):
+        back_up(tmp_path / "empty", tmp_path / "empty" / ".grouper", tmp_path / "backup")
+    (tmp_path / "empty").rmdir()
+    assert not (tmp_path / "backup").exists()
     with pytest.raises(OutputError, match="lies inside"):
         back_up(data, state, data / "backup")
     with pytest.raises(OutputError, match="is not a backup: No such file or directory"):
