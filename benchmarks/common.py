@@ -7,10 +7,13 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
+
+K = TypeVar("K")
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("GROUPER_SHARED", PROJECT.parent / "shared"))
@@ -77,9 +80,9 @@ def timed(work: Callable[[], object], runs: int = 5) -> Timing:
     return Timing(tuple(found))
 
 
-def alternating(works: dict[str, Callable[[], object]], runs: int = 5) -> dict[str, Timing]:
+def alternating(works: Mapping[K, Callable[[], object]], runs: int = 5) -> dict[K, Timing]:
     """Run several works in turn, so that a drift of the machine's speed meets all of them alike."""
-    found: dict[str, list[float]] = {name: [] for name in works}
+    found: dict[K, list[float]] = {name: [] for name in works}
     for work in works.values():
         work()
     for _ in range(runs):
@@ -88,6 +91,11 @@ def alternating(works: dict[str, Callable[[], object]], runs: int = 5) -> dict[s
             work()
             found[name].append(time.perf_counter() - start)
     return {name: Timing(tuple(times)) for name, times in found.items()}
+
+
+def of(whole: Timing, part: Timing) -> float:
+    """How many times `part` goes into `whole`: the middle of the ratios turn by turn."""
+    return median(a / b for a, b in zip(whole.runs, part.runs, strict=True))
 
 
 def table(header: list[str], rows: list[list[str]]) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from common import alternating, goal, machine, region, scheme_folder, table
+from common import alternating, goal, machine, of, region, scheme_folder, table
 
 from grouper.bulk import group_files
 from grouper.cases import open_cases
@@ -82,7 +82,7 @@ def main() -> None:
                 options.runs,
             )
             for what, timing in found.items():
-                share = shares[form] = found["pyarrow reads"].middle / timing.middle
+                share = shares[form] = of(found["pyarrow reads"], timing)
                 speed = cases.num_rows / timing.middle / 1e6
                 rows.append([form, what, f"{timing.middle:.2f}", f"{speed:.2f}", f"{share:.2f}"])
     table(["form", "what", "seconds", "M cases/s", "of reading"], rows)
