@@ -294,7 +294,7 @@ def _told(broken: Sequence[BaseException] = ()) -> Iterator[None]:
 
 
 def _service_error(error: grpc.RpcError) -> ServiceError:
-    reason, hint = "", ""
+    reason, hint, place = "", "", ""
     violations: list[Violation] = []
     status = rpc_status.from_call(cast("grpc.Call", error))
     for detail in status.details if status is not None else ():
@@ -302,13 +302,15 @@ def _service_error(error: grpc.RpcError) -> ServiceError:
         bad_request = error_details_pb2.BadRequest()
         if detail.Unpack(info):
             reason, hint = info.reason, info.metadata.get("hint", "")
+            place = info.metadata.get("place", "")
         elif detail.Unpack(bad_request):
             violations += [Violation(v.field, v.description) for v in bad_request.field_violations]
     name = error.code().name
     if name == "UNAVAILABLE" and not hint:
         hint = "is the server there? `grouper serve` starts one"
+    message = error.details() or name
     return ServiceError(
-        error.details() or name,
+        f"{place}: {message}" if place else message,
         status=name,
         reason=reason,
         violations=tuple(violations),

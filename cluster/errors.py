@@ -29,7 +29,8 @@ class RequestError(GrouperError):
     code: ClassVar[str] = "BAD_REQUEST"
 
     def __init__(self, *violations: Violation, hint: str = "") -> None:
-        told = "; ".join(f"{one.field}: {one.description}" for one in violations)
+        # Who reads the sentence has never seen the message; programs have the violations.
+        told = "; ".join(f"{v.field.removeprefix('spec.')}: {v.description}" for v in violations)
         super().__init__(told, hint=hint)
         self.violations = violations
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from cluster.client import Client
+    from cluster.drg.v1.run_service_pb2 import Run
 
 TOKEN = "GROUPER_TOKEN"
 """Environment variable of the bearer token; on a command line others would see it."""
@@ -66,14 +67,17 @@ def runs(
 ) -> None:
     """List the runs of a server, newest first (任务列表)."""
     with connected(server, ca, certificate, key) as client:
-        from cluster.drg.v1 import run_service_pb2
-
         found = list(client.list_runs())
         if not found:
             typer.echo("no runs", err=True)
         for run in found:
-            state = run_service_pb2.RunState.Name(run.state).removeprefix("RUN_STATE_").lower()
-            typer.echo(f"{run.run_id}  {state:9}  {run.spec.region} -> {run.spec.out}")
+            typer.echo(f"{run.run_id}  {_state(run):9}  {run.spec.region} -> {run.spec.out}")
+
+
+def _state(run: "Run") -> str:
+    from cluster.drg.v1.run_service_pb2 import RunState
+
+    return RunState.Name(run.state).removeprefix("RUN_STATE_").lower()
 
 
 def watch(
@@ -99,8 +103,14 @@ def cancel(
 ) -> None:
     """Ask a run to end; its finished parts are kept (取消任务)."""
     with connected(server, ca, certificate, key) as client:
-        client.cancel_run(run_id)
-        typer.echo(f"run {run_id} was asked to end")
+        from cluster.client import ENDED
+
+        run = client.cancel_run(run_id)
+        state = _state(run)
+        if run.state in ENDED:
+            typer.echo(f"run {run_id} {'is' if state == 'cancelled' else 'has already'} {state}")
+        else:
+            typer.echo(f"run {run_id} was asked to end")
 
 
 def fetch(

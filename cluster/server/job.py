@@ -143,8 +143,8 @@ def _wait_for_folder(run: Path) -> None:
         try:
             with locked(run):
                 return
-        except FileNotFoundError:
-            return  # nobody has begun there
+        except (FileNotFoundError, NotADirectoryError):
+            return  # nobody has begun there, or it is no folder, which the run itself tells
         except RunError:
             time.sleep(0.2)
 

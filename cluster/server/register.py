@@ -217,6 +217,10 @@ class Register:
             )
         return record
 
+    def holds(self, request_id: str) -> bool:
+        """Whether a request was taken in before."""
+        return self._one("request_id = ?", request_id) is not None
+
     def page(self, size: int, token: str) -> tuple[list[Record], str]:
         """Runs, newest first, and the token of the next page.
 

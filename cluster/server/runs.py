@@ -23,12 +23,19 @@ from cluster.server.principals import CALLER, Role
 from cluster.server.register import Record, Register, Spec, State
 from cluster.server.supervisor import Supervisor
 from cluster.tracing import current_parent
+from grouper import __version__
+from grouper.run.folder import admit, belongs, read_manifest
+from grouper.scheme import pack_folder
+from grouper.settlement.policyfile import load_policy
 from grouper.stores import MANIFEST, is_address, may_use, opened
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TABLE = re.compile(r"[a-z][a-z_]{0,63}")
 _DEFAULT_PAGE, _LARGEST_PAGE = 50, 500
 _BATCH_ROWS = 16_384
+_OUTSIDE = (
+    "a server works only below that folder: copy there, or set it with `grouper serve --data`"
+)
 
 _STATES = {
     State.QUEUED: messages.RUN_STATE_QUEUED,
@@ -52,6 +59,7 @@ class RunService(service.RunServiceServicer):
         buckets: tuple[str, ...] = (),
     ) -> None:
         self._data = data.resolve()
+        self._folder = f"the server's data folder {self._data}"
         self._buckets = buckets
         self._shelf = shelf
         self._register = register
@@ -61,8 +69,13 @@ class RunService(service.RunServiceServicer):
     async def StartRun(  # noqa: N802 - named by the contract
         self, request: messages.StartRunRequest, context: Any
     ) -> messages.StartRunResponse:
-        """Takes a run in. Raises RequestError, ConflictError, StateError."""
+        """Takes a run in; one whose policy, scheme or run folder cannot serve is refused.
+
+        Raises RequestError, ConflictError, StateError, and what `_check_files` raises.
+        """
         spec = self._check_start(request)
+        if not await self._supervisor.call(self._register.holds, request.request_id):
+            await asyncio.to_thread(_check_files, spec)
         record = await self._supervisor.call(
             *(self._register.add, request.request_id, spec),
             *(CALLER.get().name, current_parent()),
@@ -167,9 +180,11 @@ class RunService(service.RunServiceServicer):
             wrong.append(Violation("spec.encoding", "no such encoding; use utf-8 or gb18030"))
         region = paths.get("region", "")
         if region and not is_address(region) and not Path(region).is_dir():
-            wrong.append(Violation("spec.region", "no such folder below the data folder"))
+            told = f"there is no folder {request.spec.region} below {self._folder}"
+            wrong.append(Violation("spec.region", told))
         if wrong:
-            raise RequestError(*wrong)
+            outside = any(self._folder in one.description for one in wrong)
+            raise RequestError(*wrong, hint=_OUTSIDE if outside else "")
         return Spec(**paths, encoding=encoding)
 
     def _place(self, field: str, name: str) -> str:
@@ -184,7 +199,7 @@ class RunService(service.RunServiceServicer):
             return name
         path = (self._data / name).resolve()
         if not path.is_relative_to(self._data) or path == self._data:
-            raise ValueError("must lie below the data folder")
+            raise ValueError(f"{name} does not lie below {self._folder}")
         if field in ("scheme", "policy") and "/" not in name and not path.exists():
             return name
         return str(path)
@@ -227,6 +242,27 @@ class RunService(service.RunServiceServicer):
             run.failure.message = record.failure_message
             run.failure.hint = record.failure_hint
         return run
+
+
+def _check_files(spec: Spec) -> None:
+    """What a run would refuse at its start and is cheap to see, said in the same words.
+
+    Raises:
+        PolicyError: the policy is unknown or faulty.
+        PackError: there is no such scheme.
+        OutputError: the run folder cannot be one.
+        RunError: it holds the run of another policy or engine.
+    """
+    policy = load_policy(spec.policy)
+    pack_folder(spec.scheme)
+    if is_address(spec.out):
+        return
+    out = Path(spec.out)
+    manifest = read_manifest(out) if out.is_dir() else None
+    if manifest is None:
+        admit(out)
+    elif (manifest.engine, manifest.policy.get("digest")) != (__version__, policy.digest):
+        belongs(out, manifest, "")  # whose id takes long to compute; it is another one
 
 
 def _time(seconds: float | None) -> Timestamp | None:

@@ -51,6 +51,8 @@ def rich_status(error: GrouperError) -> status_pb2.Status:
     details: list[Any] = [error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN)]
     if error.hint:
         details[0].metadata["hint"] = error.hint
+    if error.where():
+        details[0].metadata["place"] = error.where()
     violations: list[tuple[str, str]] = []
     if isinstance(error, RequestError):
         violations = [(one.field, one.description) for one in error.violations]

@@ -57,11 +57,14 @@ def test_submit_and_follow(tmp_path: Path) -> None:
         other = ("--out", tmp_path / "other", "--server", address)
         policy = ("--scheme", "chs-core", "--policy")
         wrong = typed("submit", "elsewhere", *policy, "guigang-points", *other, code=1)
-        assert "spec.region: no such folder below the data folder" in wrong
+        assert "region: there is no folder elsewhere below the server's data folder" in wrong
         failing = typed(
             "submit", tmp_path / "region", *policy, "no-such", *other, "--follow", code=1
         )
         assert "no-such" in failing
+        assert "taken in" not in failing
+        late = typed("cancel", ended.stdout.split()[1], "--server", address)
+        assert late.endswith("has already succeeded\n")
         second = ("serve", "--listen", address, "--data", tmp_path, "--state", tmp_path / "s")
         assert "is another server there?" in typed(*second, code=1)
         same = ("serve", "--listen", "127.0.0.1:0", "--data", tmp_path)

@@ -14,8 +14,10 @@ from cluster.client import Client
 from cluster.drg.v1 import run_service_pb2
 from cluster.errors import ServiceError
 from cluster.server.config import ServerConfig
+from grouper import __version__
 from grouper.execution import LocalRunner
 from grouper.run import rerun
+from grouper.run.folder import Manifest
 from grouper.scheme import load_scheme
 from grouper.settlement.policyfile import load_policy
 from tests.cluster.conftest import serving
@@ -116,12 +118,59 @@ def test_malformed_starts(client: Client, region: Path, change: dict[str, str], 
     assert [one.field for one in caught.value.violations] == [field]
 
 
-def test_a_run_that_cannot_work_fails_with_the_engines_words(client: Client, region: Path) -> None:
-    started = client.start_run(**{**NAMES, "policy": "guigang-pints"}, out="failing")
+def test_a_path_outside_is_named_with_the_data_folder(
+    client: Client, data_folder: Path, region: Path
+) -> None:
+    with pytest.raises(ServiceError) as caught:
+        client.start_run(**{**NAMES, "region": "/etc"}, out="never")
+    outside = f"/etc does not lie below the server's data folder {data_folder}"
+    assert caught.value.message == f"region: {outside}"
+    assert "grouper serve --data" in caught.value.hint
+
+
+def test_what_a_run_would_refuse_is_not_taken_in(
+    client: Client, data_folder: Path, region: Path
+) -> None:
+    """In the words of a run on this machine; the same request as before is not looked at again."""
+    (data_folder / "low.toml").write_text(
+        'extends = "guigang-points"\nid = "low"\n[low]\nratio = 1'
+    )
+    (data_folder / "wrong.toml").write_text('id = "wrong"\n[low]\nratio = "much"')
+    (data_folder / "a file").write_text("")
+    (data_folder / "low-run").mkdir()
+    manifest = Manifest("1", __version__, {}, {"digest": "of another"}, 2024, {})
+    (data_folder / "low-run" / "manifest.json").write_text(manifest.text())
+    for change, reason, words in (
+        ({"policy": "guigang-pints"}, "BAD_POLICY", "there is no policy 'guigang-pints'"),
+        ({"policy": "wrong.toml"}, "BAD_POLICY", f"{data_folder / 'wrong.toml'}: low.ratio: must"),
+        ({"scheme": "chs-cor"}, "BAD_PACK", "no scheme pack 'chs-cor'"),
+        ({"out": "region"}, "BAD_OUTPUT", "holds something that is not a run"),
+        ({"out": "a file"}, "BAD_OUTPUT", "is a file"),
+        ({"out": "a file/run"}, "BAD_OUTPUT", "cannot be written"),
+        ({"out": "low-run", "policy": "low.toml"}, "RUN_FAILED", "of other inputs, scheme, policy"),
+    ):
+        with pytest.raises(ServiceError) as caught:
+            client.start_run(**{**NAMES, "out": "never", **change})
+        assert (caught.value.status, caught.value.reason) == ("FAILED_PRECONDITION", reason)
+        assert words in caught.value.message
+        assert caught.value.hint
+    assert not (data_folder / "never").exists()
+    low = {**NAMES, "policy": "low.toml"}
+    first = client.start_run(**low, out="low", request_id="low")
+    client.cancel_run(first.run_id)
+    (data_folder / "low.toml").write_text("no longer a policy")
+    assert client.start_run(**low, out="low", request_id="low").run_id == first.run_id
+
+
+def test_a_run_that_cannot_work_fails_with_the_engines_words(
+    client: Client, data_folder: Path, region: Path
+) -> None:
+    (data_folder / "bare").mkdir()
+    started = client.start_run(**{**NAMES, "region": "bare"}, out="failing")
     last = last_state(client, started.run_id)
     assert last.state == run_service_pb2.RUN_STATE_FAILED
-    assert last.failure.reason == "BAD_POLICY"
-    assert "guigang-points" in last.failure.hint
+    assert last.failure.reason == "BAD_CASES"
+    assert last.failure.hint
     with pytest.raises(ServiceError) as caught:
         client.manifest(started.run_id)
     assert caught.value.status == "FAILED_PRECONDITION"
