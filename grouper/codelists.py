@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grouper.kernels.arrays import readonly
-from grouper.kernels.codes import KEY_WORDS, CodeIndex, build_table, look_up, look_up_joined
+from grouper.kernels.codes import SLOT_WORDS, CodeIndex, build_table, look_up, look_up_joined
 from grouper.kernels.layout import BLANK, UNKNOWN
 from grouper.kernels.marked import count_kind
 from grouper.scheme.codes import PREFIX_MARK
@@ -49,12 +49,13 @@ class CodeLists:
 def build_index(table: CodeTable) -> CodeIndex:
     """The hash table of a scheme's codes."""
     text, bounds = text_buffers(pa.array(table.codes, pa.string()))
-    keys = np.empty((len(table.codes), KEY_WORDS), np.uint64)
-    slots = np.zeros(1 << (2 * len(table.codes) + 1).bit_length(), np.int32)
-    build_table(text, bounds.astype(np.int32), readonly(table.kind_of), keys, slots)
+    slots = np.zeros((1 << (2 * len(table.codes) + 1).bit_length(), SLOT_WORDS), np.uint64)
+    build_table(text, bounds.astype(np.int32), readonly(table.kind_of), slots)
     prefixes = {len(c.encode()) - 1 for c in table.codes if c.endswith(PREFIX_MARK)}
     lengths = np.array(sorted(prefixes, reverse=True), np.int32)
-    return CodeIndex(readonly(keys), readonly(slots), readonly(lengths))
+    kinds = np.arange(table.kind_of.max(initial=UNKNOWN) + 2, dtype=np.int32)
+    kinds[-1] = BLANK
+    return CodeIndex(readonly(slots), readonly(lengths), readonly(kinds))
 
 
 def read_codes(
@@ -107,9 +108,7 @@ def _blank() -> Int32Array:
 
 def _by_kind(kinds: Int32Array, offsets: Int32Array, index: CodeIndex) -> CodeLists:
     """Lists whose codes were looked up already: the kinds themselves are the dictionary."""
-    every = np.arange(int(index.keys[:, -1].max(initial=UNKNOWN)) + 2, dtype=np.int32)
-    every[-1] = BLANK
-    return CodeLists(kinds, offsets, every, int(np.count_nonzero(kinds == UNKNOWN)))
+    return CodeLists(kinds, offsets, index.kinds, int(np.count_nonzero(kinds == UNKNOWN)))
 
 
 def _flattened(lists: pa.Array) -> tuple[pa.Array, Int32Array]:

@@ -248,8 +248,9 @@ def read_part(
 ) -> Iterator[pa.RecordBatch]:
     """The cases of a part as batches that hold the wanted columns under our names.
 
-    Text and code columns of a Parquet file arrive as dictionaries, which differ from batch to
-    batch; code columns of a CSV file stay texts like `A|B` (`split_codes`). A wanted column that
+    Text columns of a Parquet file arrive as dictionaries, which differ from batch to batch, and so
+    do code columns where the file has them so; code columns of a CSV file stay texts like `A|B`
+    (`split_codes`). A wanted column that
     the file lacks is left out.
 
     Args:
@@ -289,7 +290,7 @@ def _read_parquet(part: Part, chosen: Mapping[str, str]) -> Iterator[pa.RecordBa
             for path in paths
             if (ours := theirs.get(path.split(".")[0])) is not None
             and ours not in _NEVER_DICTIONARY
-            and COLUMNS.get(ours, _INTEGER).kind in (Kind.TEXT, Kind.CODES)
+            and _is_coded(meta, part, paths.index(path), COLUMNS.get(ours, _INTEGER).kind)
         ]
         present = [t for t in theirs if t in plain.schema_arrow.names]
     with pq.ParquetFile(part.path, metadata=meta, read_dictionary=dictionaries) as file:
@@ -297,6 +298,16 @@ def _read_parquet(part: Part, chosen: Mapping[str, str]) -> Iterator[pa.RecordBa
             table = file.read_row_group(group, columns=present, use_threads=False)
             table = table.rename_columns([theirs[n] for n in table.column_names])
             yield from table.combine_chunks().to_batches()
+
+
+def _is_coded(meta: pq.FileMetaData, part: Part, position: int, kind: Kind) -> bool:
+    """Whether a column is read as a dictionary.
+
+    Codes that the file holds one by one are looked up for less than a dictionary of them costs.
+    """
+    if kind is not Kind.CODES:
+        return kind is Kind.TEXT
+    return any(meta.row_group(i).column(position).has_dictionary_page for i in part.row_groups)
 
 
 _INTEGER = Column("", Kind.INTEGER, pa.int32(), "", "", "", "")

@@ -23,25 +23,27 @@ Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 Int32Array = npt.NDArray[np.int32]
 
-KEY_WORDS = 5
-"""Columns of the key table: three words, the length in bytes, the kind."""
+SLOT_WORDS = 4
+"""Words of a slot: the three of the code, and its kind plus one above its length (32 bits each)."""
 
 
 class CodeIndex(NamedTuple):
     """The hash table.
 
     Attributes:
-        keys: uint64[keys, 5].
-        slots: int32[2**n], position of a key plus one; 0 is free.
+        slots: uint64[2**n, 4], in each a key or, where its last word is 0, none.
         lengths: int32[], byte lengths of the prefixes (without `%`), longest first.
+        kinds: int32[], every kind by its number, and `BLANK` behind them.
     """
 
-    keys: Words
-    slots: Int32Array
+    slots: Words
     lengths: Int32Array
+    kinds: Int32Array
 
 
 _INDEX = types.NamedTuple([ro(types.uint64, 2), ro(types.int32), ro(types.int32)], CodeIndex)
+_LENGTH_BITS = np.uint64(32)
+_LENGTH_KEEP = np.uint64(0xFFFFFFFF)
 _PERCENT = np.uint64(ord("%"))
 _SEPARATOR = np.uint8(ord("|"))
 _ODD_1 = np.uint64(0x9E3779B97F4A7C15)
@@ -88,47 +90,42 @@ def _slot(one, two, three, length, size):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _find(keys, slots, one, two, three, length):  # type: ignore[no-untyped-def]
+def _find(slots, one, two, three, length):  # type: ignore[no-untyped-def]
     """Kind of the key with these words and length, or -1."""
-    slot = _slot(one, two, three, length, len(slots))
+    slot = _slot(one, two, three, length, slots.shape[0])
     while True:
-        key = np.int64(slots[slot]) - 1
-        if key < 0:
+        last = slots[slot, 3]
+        if last == 0:
             return np.int64(-1)
         if (
-            keys[key, 0] == one
-            and keys[key, 1] == two
-            and keys[key, 2] == three
-            and keys[key, 3] == np.uint64(length)
+            slots[slot, 0] == one
+            and slots[slot, 1] == two
+            and slots[slot, 2] == three
+            and np.int64(last & _LENGTH_KEEP) == length
         ):
-            return np.int64(keys[key, 4])
-        slot = (slot + 1) & (len(slots) - 1)
+            return np.int64(last >> _LENGTH_BITS) - 1
+        slot = (slot + 1) & (slots.shape[0] - 1)
 
 
-@kernel(
-    types.void(
-        ro(types.uint8),
-        ro(types.int32),
-        ro(types.int32),
-        rw(types.uint64, 2),
-        rw(types.int32),
-    )
-)
-def build_table(
-    text: Bytes, bounds: Int32Array, kinds: Int32Array, keys: Words, slots: Int32Array
-) -> None:
-    """Fill `keys` (uint64[n, 5]) and the zeroed `slots`, of which there are more than keys."""
+@kernel(types.void(ro(types.uint8), ro(types.int32), ro(types.int32), rw(types.uint64, 2)))
+def build_table(text: Bytes, bounds: Int32Array, kinds: Int32Array, slots: Words) -> None:
+    """Fill the zeroed `slots` (uint64[2**n, 4]), of which there are more than keys.
+
+    Args:
+        text: all keys one after the other.
+        bounds: where each key begins; one entry more than `kinds`.
+        kinds: int32[keys].
+    """
     for key in range(len(kinds)):
         start, end = np.int64(bounds[key]), np.int64(bounds[key + 1])
         n = end - start
         one, two = _word(text, start, n), _word(text, start + 8, n - 8)
         three = _tail(text, start, n, np.uint64(0))
-        keys[key, 0], keys[key, 1], keys[key, 2] = one, two, three
-        keys[key, 3], keys[key, 4] = np.uint64(n), np.uint64(kinds[key])
-        slot = _slot(one, two, three, n, len(slots))
-        while slots[slot] != 0:
-            slot = (slot + 1) & (len(slots) - 1)
-        slots[slot] = key + 1
+        slot = _slot(one, two, three, n, slots.shape[0])
+        while slots[slot, 3] != 0:
+            slot = (slot + 1) & (slots.shape[0] - 1)
+        slots[slot, 0], slots[slot, 1], slots[slot, 2] = one, two, three
+        slots[slot, 3] = (np.uint64(kinds[key] + 1) << _LENGTH_BITS) | np.uint64(n)
 
 
 @inlined
@@ -147,7 +144,7 @@ def _is_blank(text, start, end):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _unlisted(keys, slots, lengths, text, start, end):  # type: ignore[no-untyped-def]
+def _unlisted(slots, lengths, text, start, end):  # type: ignore[no-untyped-def]
     """The kind of a code that is no key: of a blank, of its longest prefix, or unknown."""
     if _is_blank(text, start, end):
         return np.int64(BLANK)
@@ -160,18 +157,18 @@ def _unlisted(keys, slots, lengths, text, start, end):  # type: ignore[no-untype
             elif n < 16:
                 two |= _PERCENT << np.uint64(8 * (n - 8))
             three = _tail(text, start, n, _PERCENT)
-            kind = _find(keys, slots, one, two, three, n + 1)
+            kind = _find(slots, one, two, three, n + 1)
             if kind >= 0:
                 return kind
     return np.int64(UNKNOWN)
 
 
 @inlined
-def _listed(keys, slots, text, start, end):  # type: ignore[no-untyped-def]
+def _listed(slots, text, start, end):  # type: ignore[no-untyped-def]
     """The kind of a code that is a key, or -1."""
     n = end - start
     one, two = _word(text, start, n), _word(text, start + 8, n - 8)
-    return _find(keys, slots, one, two, _tail(text, start, n, np.uint64(0)), n)
+    return _find(slots, one, two, _tail(text, start, n, np.uint64(0)), n)
 
 
 @kernel(
@@ -193,13 +190,17 @@ def look_up(
         bounds: where each string begins; one entry more than `found`.
         found: int32[n], out.
     """
-    keys, slots, lengths = index
+    slots, lengths, _ = index
+    listed = True
     for i in range(len(found)):
-        start, end = np.int64(bounds[i]), np.int64(bounds[i + 1])
-        kind = _listed(keys, slots, text, start, end)
-        if kind < 0:
-            kind = _unlisted(keys, slots, lengths, text, start, end)
+        kind = _listed(slots, text, np.int64(bounds[i]), np.int64(bounds[i + 1]))
         found[i] = kind
+        listed &= kind >= 0
+    # Apart, because few are not listed and the loop for all others is the faster for it.
+    for i in range(0 if listed else len(found)):
+        if found[i] < 0:
+            start, end = np.int64(bounds[i]), np.int64(bounds[i + 1])
+            found[i] = _unlisted(slots, lengths, text, start, end)
 
 
 @kernel(
@@ -227,7 +228,7 @@ def look_up_joined(
     Returns:
         The number of codes. An empty string has none.
     """
-    keys, slots, lengths = index
+    slots, lengths, _ = index
     codes = 0
     ends[0] = 0
     for i in range(len(bounds) - 1):
@@ -237,9 +238,9 @@ def look_up_joined(
             stop = at
             while stop < end and text[stop] != _SEPARATOR:
                 stop += 1
-            kind = _listed(keys, slots, text, at, stop)
+            kind = _listed(slots, text, at, stop)
             if kind < 0:
-                kind = _unlisted(keys, slots, lengths, text, at, stop)
+                kind = _unlisted(slots, lengths, text, at, stop)
             found[codes] = kind
             codes += 1
             at = stop + 1
