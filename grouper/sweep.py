@@ -25,7 +25,7 @@ from grouper.run import rerun
 from grouper.scheme import Scheme
 from grouper.settlement.numbers import decimal_text
 from grouper.settlement.policy import Policy
-from grouper.settlement.policyfile import all_keys
+from grouper.settlement.policyfaults import all_keys, told
 from grouper.settlement.policykeys import exact_text
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def with_key(policy: Policy, key: str, value: Fraction) -> Policy:
                 hint="choose --from, --to and --steps so that each value is whole",
             ) from None
         raise PolicyError(
-            f"{exact_text(value)}: {fault['msg']}", key=key, hint="choose another range"
+            f"{exact_text(value)}: {told(fault)}", key=key, hint="choose another range"
         ) from None
 
 

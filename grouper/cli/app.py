@@ -27,6 +27,7 @@ from grouper.cli import (
     synth,
     web,
 )
+from grouper.cli.options import tell_error
 from grouper.errors import GrouperError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -125,13 +126,5 @@ def main() -> None:
 
 
 def _fail(error: GrouperError, code: int) -> None:
-    place = f"{error.where()}: " if error.where() else ""
-    typer.secho(
-        f"error: {place}{error.message}", fg="red" if sys.stderr.isatty() else None, err=True
-    )
-    rule = getattr(error, "rule", "")
-    if rule:
-        typer.echo(f"  rule: {rule}", err=True)
-    if error.hint:
-        typer.echo(f"  {error.hint}", err=True)
+    tell_error(error)
     raise SystemExit(code)

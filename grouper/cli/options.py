@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from grouper.errors import GrouperError
     from grouper.execution import Runner
 
 SchemeOption = Annotated[
@@ -82,6 +83,19 @@ def odd_code_lines(counts: Mapping[str, int], scheme: str, *, mapped: bool) -> I
 def note(text: str) -> None:
     """Say something beside the result."""
     typer.echo(f"note: {text}", err=True)
+
+
+def tell_error(error: GrouperError) -> None:
+    """Say what is wrong, where, and what to do."""
+    place = f"{error.where()}: " if error.where() else ""
+    typer.secho(
+        f"error: {place}{error.message}", fg="red" if sys.stderr.isatty() else None, err=True
+    )
+    rule = getattr(error, "rule", "")
+    if rule:
+        typer.echo(f"  rule: {rule}", err=True)
+    if error.hint:
+        typer.echo(f"  {error.hint}", err=True)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from grouper.cli.options import (
     note,
     odd_code_lines,
     running,
+    tell_error,
 )
 from grouper.counted import counted
 
@@ -193,10 +194,23 @@ def policy_show(policy: PolicyArgument) -> None:
 
 @policy_app.command("check")
 def policy_check(policy: PolicyArgument) -> None:
-    """Check a policy file."""
-    from grouper.settlement.policyfile import load_policy
+    """Check a policy file, and tell all its faults."""
+    from grouper.errors import PolicyError
+    from grouper.indicators.catalogue import chosen
+    from grouper.settlement.policyfile import check_policy
 
-    loaded = load_policy(policy)
+    loaded, faults = check_policy(policy)
+    for code in loaded.monitoring.shown if loaded else ():
+        try:
+            chosen([code])
+        except PolicyError as error:
+            error.file = policy
+            faults.append(error)
+    for fault in faults:
+        tell_error(fault)
+    if loaded is None or faults:
+        typer.echo(counted(len(faults), "fault"), err=True)
+        raise typer.Exit(1)
     typer.echo(f"{loaded.id}: good (digest {loaded.digest[:12]})")
 
 

@@ -42,7 +42,7 @@ from grouper.settlement.policypay import (
     Stay,
     YearEnd,
 )
-from grouper.settlement.policyquality import Monitoring, Quality, Supervision, known_rules
+from grouper.settlement.policyquality import Monitoring, Quality, Supervision, rejecting_rules
 
 __all__ = [
     "BY_HOSPITAL",
@@ -130,7 +130,7 @@ class Policy(Section):
     @field_validator("reject")
     @classmethod
     def _rules_are_known(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
-        return known_rules(rules)
+        return rejecting_rules(rules)
 
     @model_validator(mode="after")
     def _hospitals_are_not_trimmed(self) -> Self:

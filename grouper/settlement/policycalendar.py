@@ -51,5 +51,8 @@ class Calendar(Section):
         days = [self.upload_day or 1, self.grouping_day, self.feedback_day, self.final_day]
         days.append(self.payment_day)
         if days != sorted(days):
-            raise ValueError("the days must not fall: upload, grouping, feedback, final, payment")
+            raise ValueError(
+                "no day may come before the one of the step before: upload_day, grouping_day, "
+                "feedback_day, final_day, payment_day"
+            )
         return self

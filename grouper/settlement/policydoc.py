@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from grouper.settlement.policy import Policy
-from grouper.settlement.policyfile import section_of
+from grouper.settlement.policyfaults import section_of
 from grouper.settlement.policykeys import NONE, exact_text
 
 

@@ -8,10 +8,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from grouper.counted import counted
 from grouper.errors import PolicyError
 from grouper.settlement.policy import Policy
+from grouper.settlement.policyfaults import faults_of
 
 BUILTIN = Path(__file__).parent / "policies"
 
@@ -33,11 +35,26 @@ def load_policy(source: str | Path) -> Policy:
     >>> load_policy("guigang-points").month.ratio
     Fraction(9, 10)
     """
+    policy, faults = check_policy(source)
+    if policy is None:
+        first, further = faults[0], len(faults) - 1
+        if further:
+            first.hint += f"; `grouper policy check` tells {counted(further, 'more fault')}"
+        raise first
+    return policy
+
+
+def check_policy(source: str | Path) -> tuple[Policy | None, list[PolicyError]]:
+    """A policy, or all that is wrong with it.
+
+    Raises:
+        PolicyError: no such policy, not TOML, a cycle.
+    """
     tables = _resolve(_locate(str(source), None), ())
     try:
-        return Policy.model_validate(tables)
+        return Policy.model_validate(tables), []
     except ValidationError as cause:
-        raise _first_fault(cause, str(source)) from None
+        return None, faults_of(cause, tables, str(source))
 
 
 def _locate(source: str, beside: Path | None) -> Path:
@@ -67,6 +84,10 @@ def _resolve(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         )
     try:
         own = tomllib.loads(path.read_bytes().decode(), parse_float=Decimal)
+    except OSError as cause:
+        raise PolicyError(
+            f"cannot be read: {cause.strerror}", file=str(path), hint="see its permissions"
+        ) from None
     except UnicodeDecodeError:
         raise PolicyError(
             "this is not UTF-8", file=str(path), hint="save the file as UTF-8"
@@ -92,58 +113,3 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         else:
             result[name] = value
     return result
-
-
-def _first_fault(cause: ValidationError, file: str) -> PolicyError:
-    fault = cause.errors(include_url=False)[0]
-    names = [str(part) for part in fault["loc"]]
-    dotted = ".".join(names)
-    if fault["type"] == "extra_forbidden":
-        known = _keys_at(names[:-1])
-        close = get_close_matches(names[-1], known, 1, 0.5)
-        elsewhere = [path for path in all_keys() if path.rsplit(".", 1)[-1] == names[-1]]
-        if elsewhere:
-            hint = f"did you mean {' or '.join(repr(path) for path in elsewhere)}?"
-        elif close:
-            hint = f"did you mean '{close[0]}'?"
-        else:
-            hint = f"known here are {', '.join(known)}"
-        return PolicyError(f"unknown key '{names[-1]}'", file=file, key=dotted, hint=hint)
-    if fault["type"] == "missing":
-        return PolicyError("the key is missing", file=file, key=dotted, hint="give it a value")
-    message = fault["msg"].removeprefix("Value error, ")
-    return PolicyError(
-        message[0].lower() + message[1:],
-        file=file,
-        key=dotted,
-        hint=f"the value is {fault['input']!r}",
-    )
-
-
-def _keys_at(path: list[str]) -> list[str]:
-    model: type[BaseModel] | None = Policy
-    for name in path:
-        if name.isdigit():
-            continue
-        field = model.model_fields.get(name) if model else None
-        model = section_of(field.annotation) if field else None
-    return list(model.model_fields) if model else []
-
-
-def section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section model inside an annotation such as ``tuple[Band, ...]`` or ``X | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        if found := section_of(inner):
-            return found
-    return None
-
-
-def all_keys(model: type[BaseModel] = Policy, prefix: str = "") -> list[str]:
-    """Dotted names of all keys, in the order of the models."""
-    names = []
-    for name, field in model.model_fields.items():
-        inner = section_of(field.annotation)
-        names += all_keys(inner, f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
-    return names

@@ -171,7 +171,7 @@ class High(Section):
         numbers = [bound for bound in bounds[:-1] if bound is not None]
         rising = all(a < b for a, b in itertools.pairwise(numbers))
         if not bounds or bounds[-1] is not None or len(numbers) != len(bounds) - 1 or not rising:
-            raise ValueError("rows rise in up_to, and only the last row has none")
+            raise ValueError("the rows of multiples must rise in up_to, and only the last has none")
         return self
 
 

@@ -288,5 +288,5 @@ class YearEnd(Section):
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         if sorted(self.order) != sorted(STEPS):
-            raise ValueError(f"names each of {', '.join(STEPS)} once")
+            raise ValueError(f"order must name each of {', '.join(STEPS)} once")
         return self

@@ -133,17 +133,22 @@ class Monitoring(Section):
     )
 
 
-def known_rules(rules: tuple[str, ...]) -> tuple[str, ...]:
+def rejecting_rules(rules: tuple[str, ...]) -> tuple[str, ...]:
     """The same rules.
 
     Raises:
-        ValueError: there is no such rule.
+        ValueError: there is no such rule, or it compares cases, which no single case can break.
     """
-    from grouper.quality.registry import RULES
+    from grouper.quality.registry import DUPLICATE, RULES
 
+    wrong = []
     for rule in rules:
         if rule not in RULES:
             close = get_close_matches(rule, RULES, 1)
             told = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(RULES)}"
-            raise ValueError(f"there is no data-quality rule '{rule}': {told}")
+            wrong.append(f"there is no data-quality rule '{rule}': {told}")
+        elif RULES[rule].across and rule != DUPLICATE:
+            wrong.append(f"the rule '{rule}' compares cases with each other and only reports")
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return rules

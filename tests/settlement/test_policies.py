@@ -14,7 +14,9 @@ import grouper.settlement.policydoc as policydoc
 import grouper.settlement.policyfile as policyfile
 from grouper.errors import PolicyError
 from grouper.settlement.policy import Policy
-from grouper.settlement.policyfile import all_keys, builtin_policies, load_policy
+from grouper.settlement.policyfaults import all_keys
+from grouper.settlement.policyfile import builtin_policies, check_policy, load_policy
+from tests.cluster.typed import typed
 
 
 def written(folder: Path, text: str, name: str = "p.toml") -> Path:
@@ -57,7 +59,7 @@ FAULTS = {
     "unknown table": ("[hihg]\nmean = 'level'", "hihg", "did you mean 'high'?"),
     "out of range": ("[month]\nratio = 1.5", "month.ratio", "the value is"),
     "not a number": ("[low]\nratio = 'much'", "low.ratio", "the value is 'much'"),
-    "a flag for a number": ("[low]\nratio = true", "low.ratio", "the value is True"),
+    "a flag for a number": ("[low]\nratio = true", "low.ratio", "the value is true"),
     "unknown word": ("[pools]\nby = 'moon'", "pools.by", "the value is 'moon'"),
     "falling multiples": (
         "[high]\nmultiples = [{up_to=2,times=1},{up_to=1,times=1},{times=1}]",
@@ -87,6 +89,66 @@ def test_faults_name_the_key(tmp_path: Path, fault: str) -> None:
     assert caught.value.key == key
     assert hint in caught.value.hint
     assert caught.value.file == str(file)
+
+
+FAULTY = """
+id = "faulty"
+tytle = "x"
+reject = ["los_difers", "overlapping_stays"]
+[month]
+ratio = 1.5
+annual_prepay = -1
+[low]
+enabled = "maybe"
+[weights]
+places = 12.5
+frozen = "FM1"
+changes = { FM11 = 0 }
+[calendar]
+final_day = 40
+payment_day = 20
+[year_end]
+surplus_cap = -1
+order = ["prepaid"]
+[price]
+table = "price"
+[monitoring]
+shown = ["cmii", "cmi", "cmj"]
+"""
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    """In our words, contradictions too, but none that a faulty key may be the cause of."""
+    policy, faults = check_policy(written(tmp_path, FAULTY))
+    assert policy is None
+    told = {fault.key: (fault.message, fault.hint) for fault in faults}
+    assert len(told) == len(faults)
+    assert "los_differs" in told["reject"][0]
+    assert "'overlapping_stays' compares cases" in told.pop("reject")[0]
+    assert told.pop("")[0] == 'price.table and month.value = "yuan" belong together'
+    assert told == {
+        "tytle": ("unknown key 'tytle'", "did you mean 'title'?"),
+        "month.ratio": ("must be from 0 to 1", "the value is 1.5"),
+        "month.annual_prepay": ("must be 0 or more", "the value is -1"),
+        "low.enabled": ("must be true or false", "the value is 'maybe'"),
+        "weights.places": ("must be a whole number from 0 to 12", "the value is 12.5"),
+        "weights.frozen": ("must be a list in brackets", "the value is 'FM1'"),
+        "weights.changes.FM11": ("must be more than 0", "the value is 0"),
+        "calendar.final_day": ("must be from 1 to 31", "the value is 40"),
+        "year_end.surplus_cap": ("must be 0 or more", "the value is -1"),
+    }
+    with pytest.raises(PolicyError, match=r"grouper policy check` tells 10 more faults"):
+        load_policy(tmp_path / "p.toml")
+
+
+def test_the_command_tells_every_fault(tmp_path: Path) -> None:
+    told = typed("policy", "check", written(tmp_path, FAULTY), code=1)
+    assert told.count("error: ") == 11
+    assert "11 faults" in told
+    shown = written(tmp_path, 'id = "x"\n[monitoring]\nshown = ["cmii", "cmi", "cmj"]')
+    told = typed("policy", "check", shown, code=1)
+    assert told.count("monitoring.shown: there is no indicator 'cm") == 2
+    assert "good" in typed("policy", "check", "guigang-points")
 
 
 def test_unknown_name() -> None:
