@@ -67,15 +67,17 @@ def compare(
     """Hold two runs against each other: who gains, who loses, and why (方案对比)."""
     from grouper.compare import compare_runs
     from grouper.compare.told import terminal_tables
+    from grouper.compare.write import make_ready, write_comparison
     from grouper.report import load_run
     from grouper.stores import copied
 
     with copied(run_a) as a, copied(run_b) as b:
-        found = compare_runs(load_run(a), load_run(b))
+        runs = load_run(a), load_run(b)
+        if out is not None:
+            make_ready(out)
+        found = compare_runs(*runs)
         _print(*terminal_tables(found))
         if out is not None:
-            from grouper.compare.write import write_comparison
-
             typer.echo(f"open {write_comparison(found, out)}")
 
 

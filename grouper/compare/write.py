@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +15,25 @@ from grouper.report.site import Site
 from grouper.report.view import table
 
 _CHANGE: Final = "cases_a cases_b points_a points_b d_points value_a value_b d_value d_rate"
+_WORKBOOK: Final = "compare.xlsx"
 MOVES_SHOWN: Final = 3_000
+
+
+def make_ready(out: Path) -> None:
+    """Make the folder of a comparison, or see that it may be written over.
+
+    Raises:
+        OutputError: the folder holds something else, or cannot be written.
+    """
+    with _written(out):
+        if out.exists() and not out.is_dir():
+            raise OutputError(f"{out} is a file", hint="name a folder")
+        # Every kind of page is an index.html; only a comparison has this workbook beside it.
+        if out.is_dir() and any(out.iterdir()) and not (out / _WORKBOOK).is_file():
+            raise OutputError(
+                f"{out} holds something else", hint="name a new folder, or one of a comparison"
+            )
+        out.mkdir(parents=True, exist_ok=True)
 
 
 def write_comparison(found: Comparison, out: Path) -> Path:
@@ -22,22 +42,22 @@ def write_comparison(found: Comparison, out: Path) -> Path:
     Raises:
         OutputError: the folder holds something else, or cannot be written.
     """
-    page, workbook = out / "index.html", out / "compare.xlsx"
-    try:
-        # Every kind of page is an index.html; only a comparison has this workbook beside it.
-        if out.is_dir() and any(out.iterdir()) and not workbook.is_file():
-            raise OutputError(
-                f"{out} holds something else", hint="name a new folder, or one of a comparison"
-            )
-        out.mkdir(parents=True, exist_ok=True)
+    make_ready(out)
+    with _written(out):
         _page(found, out)
-        _workbook(found, workbook)
+        _workbook(found, out / _WORKBOOK)
+    return out / "index.html"
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"{out} cannot be written: {error.strerror or error}",
             hint="check the folder's permissions and the free space",
         ) from error
-    return page
 
 
 def _tables(found: Comparison) -> dict[str, dict[str, Any]]:

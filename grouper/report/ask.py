@@ -110,6 +110,9 @@ class _understood:  # noqa: N801 - reads as a word at its place
             return
         text = str(error).strip()
         hint = ""
-        if self._run is not None and isinstance(error, duckdb.CatalogException):
-            hint = f"tables are {', '.join(self._run.tables)}"
+        if self._run is not None and isinstance(error, duckdb.ProgrammingError):
+            hint = (
+                f'tables are {", ".join(self._run.tables)}; "describe clearing" names the columns'
+                " of one, docs/regions-and-runs.md says what they mean"
+            )
         raise RunError(text, hint=hint) from error

@@ -51,8 +51,12 @@ def test_faults_are_told(run: Run) -> None:
     with pytest.raises(RunError, match="poinst") as told:
         run.sql("select * from poinst")
     assert "points" in told.value.hint
-    with pytest.raises(RunError, match="Parser"):
-        run.sql("selct 1")
+    for query, told_of in (("selct 1", "Parser"), ("select nope from clearing", "nope")):
+        with pytest.raises(RunError, match=told_of) as told:
+            run.sql(query)
+        assert "clearing, " in told.value.hint
+        assert "docs/regions-and-runs.md" in told.value.hint
+    assert run.sql("describe clearing").num_rows
     with pytest.raises(RunError, match="Conversion"):
         answer(run, "select cast(pool as integer) from months").head(1)
 

@@ -13,7 +13,7 @@ from grouper.compare import Comparison, compare_runs
 from grouper.compare.write import write_comparison
 from grouper.errors import OutputError
 from grouper.report import Run, load_run
-from tests.report.conftest import NAMES, settle
+from tests.report.conftest import NAMES, command, settle
 from tests.test_cli import grouper
 
 
@@ -149,3 +149,6 @@ def test_a_folder_of_something_else_is_left_alone(found: Comparison, tmp_path: P
         write_comparison(found, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
     assert (tmp_path / "index.html").read_text() == "x"
+    done = command("compare", found.a.folder, found.b.folder, "--out", tmp_path)
+    assert isinstance(done.exception, OutputError)
+    assert not done.output  # before anything is computed

@@ -41,7 +41,7 @@ def test_a_key_takes_its_own_kind_of_value() -> None:
     with pytest.raises(PolicyError) as caught:
         with_key(policy, "low.ration", Fraction(1, 2))
     assert "did you mean low.ratio" in caught.value.hint
-    with pytest.raises(PolicyError, match="1.5: must be from 0 to 1"):
+    with pytest.raises(PolicyError, match=r"1\.5: must be from 0 to 1"):
         with_key(policy, "month.ratio", Fraction(3, 2))
 
 
