@@ -138,16 +138,31 @@ def places(region: str, out: str) -> Iterator[tuple[Path, Path]]:
     if not is_address(region) and not is_address(out):
         yield Path(region), Path(out)
         return
-    name = hashlib.sha256(f"{region}\0{out}".encode()).hexdigest()[:16]
-    root = _transfer_root()
-    try:
-        lock = FileLock(root / f"{name}.lock", timeout=0).acquire()
-    except Timeout:
-        raise RunError(
-            f"another process works from {region} to {out}", hint="wait until it has ended"
-        ) from None
-    with lock, between(region, out, root / name) as folders:
+    name = _short(f"{region}\0{out}")
+    with (
+        _alone(name, f"works from {region} to {out}"),
+        between(region, out, _transfer_root() / name) as folders,
+    ):
         yield folders
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _alone(name: str, what: str) -> Iterator[None]:
+    """One process of this machine at a time.
+
+    Raises:
+        RunError: another one is at it.
+    """
+    try:
+        lock = FileLock(_transfer_root() / f"{name}.lock", timeout=0).acquire()
+    except Timeout:
+        raise RunError(f"another process {what}", hint="wait until it has ended") from None
+    with lock:
+        yield
 
 
 def _transfer_root() -> Path:
@@ -169,8 +184,11 @@ def _beside(place: str) -> Iterator[tuple[fs.FileSystem, str, Path]]:
 
 
 @contextmanager
-def copied(place: str) -> Iterator[Path]:
+def copied(place: str, without: tuple[str, ...] = ()) -> Iterator[Path]:
     """A file or folder to read: itself, or a copy of what an object store holds there.
+
+    Args:
+        without: folders in it that are not copied.
 
     Raises:
         RegionError: the store does not answer, or holds nothing there.
@@ -186,7 +204,7 @@ def copied(place: str) -> Iterator[Path]:
         if single:
             _fetch(system, path, target)
         else:
-            bring(place, target)
+            bring(place, target, without)
         yield target
 
 
@@ -194,43 +212,61 @@ def copied(place: str) -> Iterator[Path]:
 def changed(place: str, *, without: tuple[str, ...], last: str) -> Iterator[Path]:
     """A folder of which some files are changed: itself, or a copy whose changes are put back.
 
+    They are put back only where the store still holds what was copied. A store cannot be locked:
+    another machine that writes in the moments of putting back is not noticed.
+
     Args:
         without: folders in it that are not looked at and not copied.
-        last: the file that is put back after all others, and so says that these are there.
+        last: the file or folder that is put back after all else, and so says that it is there.
 
     Raises:
         RegionError: the store does not answer, or holds nothing there.
-        OutputError: the store refuses.
+        RunError: another process of this machine changes the folder.
+        OutputError: the store refuses, or what it holds there was changed meanwhile.
     """
     if not is_address(place):
         yield Path(place)
         return
-    with _beside(place) as (system, base, target):
+    with _alone(_short(place.rstrip("/")), f"changes {place}"), _beside(place) as there:
+        system, base, target = there
+        source = _seen(place)
         bring(place, target, without)
         before = _digests(target)
         yield target
         after = _digests(target)
         new = [name for name in sorted(after) if after[name] != before.get(name)]
+        if _seen(place) != source:
+            raise OutputError(
+                f"{place} was changed by others meanwhile",
+                hint="nothing was changed by this command; give it again",
+            )
         try:
-            for name in sorted(new, key=lambda name: name == last):
+            for name in sorted(new, key=lambda name: PurePosixPath(name).is_relative_to(last)):
                 _send(target / name, system, f"{base}/{name}")
         except OSError as error:
             raise _refused(place, error) from error
 
 
+def _seen(place: str) -> list[tuple[str, int, int]]:
+    return [(file.path, file.size, file.mtime_ns) for file in files_below(place)]
+
+
 def _digests(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
+    files = (path for path in folder.rglob("[!.]*") if path.is_file())
     return {str(path.relative_to(folder)): file_digest(path) for path in files}
 
 
 @contextmanager
-def written(place: str) -> Iterator[Path]:
+def written(place: str, *, over: str | None = "part-[0-9]*.parquet") -> Iterator[Path]:
     """A file or folder to write: itself, or one whose files are then put into an object store.
 
     What stood in the store below the same name and was not written again is deleted at the end.
 
+    Args:
+        over: names of the files that may stand there before; None for a place that is empty.
+
     Raises:
-        OutputError: the store refuses, or holds other things there than parts.
+        OutputError: the store refuses, or holds other things there.
     """
     if not is_address(place):
         yield Path(place)
@@ -241,7 +277,7 @@ def written(place: str) -> Iterator[Path]:
                 fs.FileSelector(base, recursive=True, allow_not_found=True)
             )
             old = {file.path for file in before if file.is_file}
-            foreign = [p for p in old if not PurePosixPath(p).match("part-[0-9]*.parquet")]
+            foreign = [p for p in old if not over or not PurePosixPath(p).match(over)]
             if foreign:
                 raise OutputError(f"{place} holds other things ({foreign[0]})", hint="name another")
             yield target

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +11,8 @@ import typer
 from grouper.cli.options import (
     EncodingOption,
     RayOption,
-    RunArgument,
+    RegionPlace,
+    RunPlace,
     WorkersOption,
     check_encoding,
     note,
@@ -28,8 +29,8 @@ appeals_app = typer.Typer(
     no_args_is_help=True,
 )
 
-RegionOption = Annotated[
-    Path, typer.Option("--region", metavar="REGION", help="The region folder of the run.")
+OutOption = Annotated[
+    str, typer.Option("--out", metavar="DIR", help="A new or empty folder; also s3://…")
 ]
 PackOption = Annotated[
     str | None,
@@ -51,9 +52,9 @@ def register(app: typer.Typer) -> None:
 
 @appeals_app.command("send")
 def send(
-    run: RunArgument,
-    region: RegionOption,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")],
+    run: RunPlace,
+    region: RegionPlace,
+    out: OutOption,
     hospital: Annotated[
         list[str] | None, typer.Option("--hospital", metavar="H", help="Only this; repeatable.")
     ] = None,
@@ -75,16 +76,23 @@ def send(
     from grouper.appeals.gather import Scope, scheme_of
     from grouper.appeals.send import send_sheets
     from grouper.report import load_run
+    from grouper.stores import copied, written
 
-    opened = load_run(run)
     scope = Scope(frozenset(hospital) if hospital else None, month)
-    pack = scheme_of(opened, scheme)
-    with running(workers, ray) as runner, progress_bar("workbooks", -1) as advance:
+    with (
+        copied(run) as settled,
+        copied(region, without=("history",)) as lists,
+        written(out, over=None) as folder,
+        running(workers, ray) as runner,
+        progress_bar("workbooks", -1) as advance,
+    ):
+        opened = load_run(settled)
+        pack = scheme_of(opened, scheme)
         sent = send_sheets(
             opened,
-            region,
+            lists,
             pack,
-            out,
+            folder,
             runner,
             scope=scope,
             language=language.value,
@@ -96,17 +104,18 @@ def send(
         f"{counted(sent.rejected, 'rejected or superseded list')} left out"
     )
     note("each workbook carries its hospital's own case ids: send it to that hospital only")
-    typer.echo(f"written to {sent.folder}")
+    typer.echo(f"written to {out}")
 
 
 @appeals_app.command("read")
 def read(
-    run: RunArgument,
+    run: RunPlace,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILES...", help="Returned workbooks (.xlsx).")
+        list[str],
+        typer.Argument(metavar="FILES...", help="Returned workbooks (.xlsx); also s3://…"),
     ],
-    region: RegionOption,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")],
+    region: RegionPlace,
+    out: OutOption,
     scheme: PackOption = None,
     encoding: EncodingOption = "utf-8",
 ) -> None:
@@ -118,17 +127,30 @@ def read(
     from grouper.appeals.gather import scheme_of
     from grouper.appeals.receive import read_sheets
     from grouper.report import load_run
+    from grouper.stores import copied, written
 
-    opened = load_run(run)
-    pack = scheme_of(opened, scheme)
-    with progress_bar("workbooks", len(files)) as advance:
+    with (
+        copied(run) as settled,
+        copied(region, without=("history",)) as lists,
+        written(out, over=None) as folder,
+        ExitStack() as stack,
+        progress_bar("workbooks", len(files)) as advance,
+    ):
+        opened = load_run(settled)
+        pack = scheme_of(opened, scheme)
         done = read_sheets(
-            opened, region, pack, files, out, encoding=check_encoding(encoding), advance=advance
+            opened,
+            lists,
+            pack,
+            [stack.enter_context(copied(file)) for file in files],
+            folder,
+            encoding=check_encoding(encoding),
+            advance=advance,
         )
-    _tell(done)
+    _tell(done, out)
 
 
-def _tell(done: Reading) -> None:
+def _tell(done: Reading, out: str) -> None:
     from decimal import Decimal
 
     from grouper.appeals.checked import REASONS, STATES
@@ -160,4 +182,4 @@ def _tell(done: Reading) -> None:
         unpriced = sum(row["value_change"] is None for row in rows)
         if unpriced:
             note(f"{unpriced:,} of them not priced; changes.csv says why")
-    typer.echo(f"written to {done.folder}")
+    typer.echo(f"written to {out}")

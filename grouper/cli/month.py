@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,7 +32,10 @@ month_app = typer.Typer(
 )
 
 RegionArgument = Annotated[
-    Path, typer.Argument(metavar="REGION", help="The region folder.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="REGION", help="The region folder, or its s3:// address.", show_default=False
+    ),
 ]
 MonthOption = Annotated[
     str, typer.Option("--month", metavar="YYYY-MM", help="The month of settlement.")
@@ -58,7 +61,8 @@ def register(app: typer.Typer) -> None:
 def add(
     region: RegionArgument,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILES", help="Files of cases, or folders of them.")
+        list[str],
+        typer.Argument(metavar="FILES", help="Files of cases, or folders of them; also s3://…"),
     ],
     month: MonthOption,
     scheme: SchemeOption,
@@ -69,10 +73,19 @@ def add(
     """Take in one month's lists: check and group them, list changes, add them (月度上传)."""
     from grouper.run.arriving import add_month
     from grouper.scheme import load_scheme
+    from grouper.stores import changed, copied
 
     loaded = load_scheme(scheme)
-    with running(workers, ray) as runner:
-        done = add_month(region, files, month, loaded, runner, encoding=check_encoding(encoding))
+    with (
+        changed(region, without=("history",), last="cases") as folder,
+        ExitStack() as stack,
+        running(workers, ray) as runner,
+    ):
+        given = [stack.enter_context(copied(file)) for file in files]
+        done = add_month(folder, given, month, loaded, runner, encoding=check_encoding(encoding))
+    part, record = (
+        f"{region.rstrip('/')}/{p.relative_to(folder)}" for p in (done.part, done.record)
+    )
     told = ", ".join(f"{count:,} {status}" for status, count in sorted(done.statuses.items()))
     typer.echo(f"{month}: {counted(done.added, 'list')} added: {told}")
     for reason, count in sorted(done.reasons().items()):
@@ -90,7 +103,7 @@ def add(
         typer.echo(f"  {len(moved) - _SHOWN:,} more in changes.csv")
     if done.closed:
         note(f"{month} is closed ({', '.join(done.closed)}): the difference is settled at year end")
-    typer.echo(f"written to {done.part}; what became of each list: {done.record}")
+    typer.echo(f"written to {part}; what became of each list: {record}")
 
 
 @month_app.command("close")
@@ -127,9 +140,11 @@ def close(run: str, month: str, region: str) -> None:
 def calendar(
     year: Annotated[int, typer.Option("--year", min=1990, max=2200, help="Year of settlement.")],
     region: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            metavar="[REGION]", help="Its closed months are marked.", show_default=False
+            metavar="[REGION]",
+            help="Its closed months are marked; also s3://…",
+            show_default=False,
         ),
     ] = None,
     policy: PolicyOption = "guigang-points",
@@ -139,9 +154,13 @@ def calendar(
     from grouper.settlement.calendar import STEPS, due_dates
     from grouper.settlement.policyfile import load_policy
     from grouper.settlement.region import load_region
+    from grouper.stores import copied
 
     rules = load_policy(policy)
-    closed = set() if region is None else {month for _, month in load_region(region).closed}
+    closed: set[str] = set()
+    if region is not None:
+        with copied(region, without=("cases", "history")) as folder:
+            closed = {month for _, month in load_region(folder).closed}
     rows = []
     for number in range(1, 13):
         month = f"{year}-{number:02d}"
@@ -173,15 +192,15 @@ def late(
     """List what is late: hospitals without lists, late uploads, open reviews (逾期清单)."""
     from grouper.run.overdue import overdue
     from grouper.settlement.policyfile import load_policy
+    from grouper.stores import copied
 
     try:
         day = date.fromisoformat(as_of) if as_of else _today()
     except ValueError:
         raise typer.BadParameter(f"'{as_of}' is not a day; write it like 2024-04-20") from None
-    with running(workers, None) as runner:
-        found = overdue(
-            region, load_policy(policy), month, day, runner, encoding=check_encoding(encoding)
-        )
+    rules = load_policy(policy)
+    with copied(region, without=("history",)) as folder, running(workers, None) as runner:
+        found = overdue(folder, rules, month, day, runner, encoding=check_encoding(encoding))
     if as_json:
         typer.echo(json.dumps(_record(found), ensure_ascii=False))
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,7 +34,6 @@ PackArgument = Annotated[
     str, typer.Argument(metavar="PACK", help="Folder of a scheme pack, or a built-in name.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")]
 RunPlace = Annotated[
     str, typer.Argument(metavar="RUN", help="A finished run folder, or its s3:// address.")
 ]

@@ -10,7 +10,7 @@ import typer
 from grouper.cli.options import (
     EncodingOption,
     RayOption,
-    RunArgument,
+    RegionPlace,
     RunPlace,
     SchemeOption,
     WorkersOption,
@@ -192,13 +192,12 @@ def _tell_indicators(now: Measured, then: Measured | None) -> None:
 
 
 def supervise(
-    run: RunArgument,
-    region: Annotated[
-        Path, typer.Option("--region", metavar="REGION", help="The region folder of the run.")
-    ],
+    run: RunPlace,
+    region: RegionPlace,
     policy: PolicyOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Default: RUN/supervision.")
+        str | None,
+        typer.Option("--out", metavar="DIR", help="Default: RUN/supervision; also s3://…"),
     ] = None,
 ) -> None:
     """Supervision: signals per hospital, DRG and month, with the cases behind them (基金监管)."""
@@ -207,14 +206,17 @@ def supervise(
     from grouper.indicators.write import write_supervision
     from grouper.report import load_run
     from grouper.settlement.policyfile import load_policy
+    from grouper.stores import copied, written
 
     rules = None if policy is None else load_policy(policy)
-    found = watch(Stays(load_run(run), rules), region)
-    folder = run / "supervision" if out is None else out
-    rows = write_supervision(folder, found)
-    _tell_signals(found)
+    place = out or f"{run.rstrip('/')}/supervision"
+    with copied(run) as settled, copied(region, without=("cases", "history")) as lists:
+        found = watch(Stays(load_run(settled), rules), lists)
+        with written(place, over="*.parquet") as folder:
+            rows = write_supervision(folder, found)
+        _tell_signals(found)
     typer.echo(
-        f"{counted(rows['rates'], 'rate')} and {counted(rows['cases'], 'case')} written to {folder}"
+        f"{counted(rows['rates'], 'rate')} and {counted(rows['cases'], 'case')} written to {place}"
     )
 
 
@@ -238,7 +240,7 @@ def _tell_signals(found: Supervised) -> None:
 
 
 def sample(
-    run: RunArgument,
+    run: RunPlace,
     share: Annotated[
         str, typer.Option("--share", metavar="SHARE", help="Share of the stays, at least 0.1.")
     ] = "0.1",
@@ -246,7 +248,8 @@ def sample(
         int, typer.Option("--seed", metavar="S", min=0, help="The same seed draws the same.")
     ] = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Default: RUN/sample-S.csv.")
+        str | None,
+        typer.Option("--out", metavar="FILE", help="Default: RUN/sample-S.csv; also s3://…"),
     ] = None,
 ) -> None:
     """Draw a stratified sample of stays to be looked at by other hospitals (交叉抽查)."""
@@ -257,12 +260,15 @@ def sample(
     from grouper.indicators.stays import Stays
     from grouper.indicators.write import write_sample
     from grouper.report import load_run
+    from grouper.stores import copied, written
 
     try:
         wanted = Fraction(Decimal(share))
     except (InvalidOperation, ValueError, OverflowError):
         raise typer.BadParameter(f"{share!r} is not a share such as 0.1") from None
-    drawn = draw_sample(Stays(load_run(run)), wanted, seed)
-    path = run / f"sample-{seed}.csv" if out is None else out
-    write_sample(path, drawn.rows)
-    typer.echo(f"{drawn.rows.num_rows:,} of {counted(drawn.stays, 'stay')} written to {path}")
+    place = out or f"{run.rstrip('/')}/sample-{seed}.csv"
+    with copied(run) as folder:
+        drawn = draw_sample(Stays(load_run(folder)), wanted, seed)
+        with written(place, over=None) as path:
+            write_sample(path, drawn.rows)
+    typer.echo(f"{drawn.rows.num_rows:,} of {counted(drawn.stays, 'stay')} written to {place}")

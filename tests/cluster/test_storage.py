@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from cluster.errors import ServiceError
 from cluster.server.config import ServerConfig
 from cluster.server.principals import PrincipalEntry
 from grouper import stores
-from grouper.errors import OutputError, RegionError
+from grouper.errors import OutputError, RegionError, RunError
 from grouper.execution import LocalRunner
 from grouper.run import rerun
 from grouper.scheme import load_scheme
@@ -48,6 +49,12 @@ def store() -> Iterator[fs.S3FileSystem]:
         system.create_dir("drg")
         yield system
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def own_transfers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transfers lie in the test's folder; compiled kernels stay where they are."""
+    monkeypatch.setattr(stores, "cache_root", lambda: tmp_path / "cache")
 
 
 def upload(system: fs.FileSystem, folder: Path, base: str) -> None:
@@ -154,11 +161,8 @@ def test_what_was_brought_is_not_brought_again(store: fs.S3FileSystem, tmp_path:
     assert (folder / "hospitals.csv").stat().st_mtime_ns == first
 
 
-def test_commands_from_store_to_store(
-    store: fs.S3FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commands_from_store_to_store(store: fs.S3FileSystem, tmp_path: Path) -> None:
     """rerun, report, sql and group with addresses, as a user types them."""
-    monkeypatch.setenv("GROUPER_CACHE", str(tmp_path / "cache"))
     region = make_region(tmp_path / "region", parts=2, rows=300)
     upload(store, region, "drg/typed/region")
     place = "s3://drg/typed"
@@ -205,11 +209,8 @@ def test_stores_that_are_not_there(store: fs.S3FileSystem, tmp_path: Path) -> No
         stores.bring("nothing://bucket/region", tmp_path / "region")
 
 
-def test_commands_that_read_a_store(
-    store: fs.S3FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commands_that_read_a_store(store: fs.S3FileSystem, tmp_path: Path) -> None:
     """compare, close, sweep, quality, indicators and the trials of schemes, with addresses."""
-    monkeypatch.setenv("GROUPER_CACHE", str(tmp_path / "cache"))
     region = make_region(tmp_path / "region", parts=1, rows=300)
     place, names = "s3://drg/read", ("--scheme", "chs-core", "--policy", "guigang-points")
     upload(store, region, "drg/read/region")
@@ -236,3 +237,94 @@ def test_commands_that_read_a_store(
     with stores.copied(f"{place}/region") as there:
         for name in ("closed.csv", "closed_statements.csv", f"closed_cases/{month}.parquet"):
             assert (there / name).read_bytes() == (region / name).read_bytes()
+
+
+def test_the_life_of_a_month_in_a_store(
+    store: fs.S3FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """month add, late and calendar, supervise, sample and appeals, with addresses."""
+    region, place, month = tmp_path / "region", "s3://drg/life", "2024-03"
+    make_region(region, parts=1, rows=300)
+    upload(store, region, "drg/life/region")
+    cases = pq.read_table(make_region(tmp_path / "more", parts=1, rows=90, seed=2) / "cases")
+    renamed = cases.set_column(
+        0, "case_id", pa.array([f"new-{n}" for n in range(cases.num_rows)])
+    ).filter(pa.compute.equal(cases["settle_month"], month))
+    pq.write_table(renamed, tmp_path / "march.parquet")
+    stores.put(tmp_path / "march.parquet", f"{place}/march.parquet")
+    how = ("--month", month, "--scheme", "chs-core")
+    add = ("month", "add", f"{place}/region", f"{place}/march.parquet", *how)
+    send = stores._send
+    stopped: list[str] = []
+
+    def stop_at_the_part(file: Path, system: fs.FileSystem, path: str) -> None:
+        if path.endswith(".parquet"):
+            stopped.append(path)
+            raise OSError("the power went")
+        send(file, system, path)
+
+    with monkeypatch.context() as power:
+        power.setattr(stores, "_send", stop_at_the_part)
+        assert "the power went" in typed(*add, code=1)
+    assert len(stopped) == 1
+    assert len(stores.files_below(f"{place}/region/cases")) == 1
+    told = typed(*add)
+    assert told == typed("month", "add", region, tmp_path / "march.parquet", *how).replace(
+        str(region), f"{place}/region"
+    )
+    assert "was added to 2024-03 before" in typed(*add, code=1)
+    with stores.copied(f"{place}/region") as there:
+        assert _bytes(there) == _bytes(region)
+    for name, *rest in (("late", "--month", month), ("calendar", "--year", "2024")):
+        assert typed("month", name, f"{place}/region", *rest) == typed("month", name, region, *rest)
+    names = ("--scheme", "chs-core", "--policy", "guigang-points")
+    run = tmp_path / "run"
+    typed("rerun", region, *names, "--out", run)
+    upload(store, run, "drg/life/run")
+    for command in (
+        "supervise AT/run --region AT/region",
+        "sample AT/run --seed 3",
+        f"appeals send AT/run --region AT/region --out AT/sent --month {month}",
+        f"appeals read AT/run AT/sent/H1-{month}.xlsx --region AT/region --out AT/answers",
+    ):
+        told = typed(*command.replace("AT/", f"{place}/").split())
+        assert told == typed(*command.replace("AT/", f"{tmp_path}/").split()).replace(
+            str(tmp_path), place
+        )
+    for name in ("run", "sent", "answers"):
+        with stores.copied(f"{place}/{name}") as folder:
+            names_there = {path.relative_to(folder) for path in folder.rglob("*")}
+            here_too = tmp_path / name
+            assert names_there == {path.relative_to(here_too) for path in here_too.rglob("*")}
+    again = ("appeals", "send", f"{place}/run", "--region", f"{place}/region", "--out")
+    assert "holds other things" in typed(*again, f"{place}/sent", code=1)
+
+
+def test_a_store_that_others_change_meanwhile(store: fs.S3FileSystem, tmp_path: Path) -> None:
+    place = f"{BASE}/shared"
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "closed.csv").write_text("january")
+    upload(store, source, "drg/year/shared")
+    change = partial(stores.changed, without=(), last="closed.csv")
+
+    def close(meanwhile: str) -> None:
+        with change(place) as folder:
+            text = (folder / "closed.csv").read_text()
+            (folder / "closed.csv").write_text(f"{text} february")
+            if meanwhile:
+                (source / "closed.csv").write_text(meanwhile)
+                upload(store, source, "drg/year/shared")
+
+    with pytest.raises(OutputError, match="changed by others"):
+        close("january march")
+    close("")
+    with change(place) as folder:
+        assert (folder / "closed.csv").read_text() == "january march february"
+        with pytest.raises(RunError, match="another process changes"):
+            close("")
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("[!.]*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
