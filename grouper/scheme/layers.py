@@ -119,6 +119,8 @@ def _read_layer(folder: Path, name: str) -> Layer:
         )
     toml = _bytes(folder, "scheme.toml")
     if toml is None:
+        if not any((folder / file).exists() for file in FILES):
+            raise _foreign(folder)
         raise _absent(folder, "scheme.toml")
     file = f"{name}/scheme.toml" if name else "scheme.toml"
     identity = read_identity(file, decode(file, toml))
@@ -129,6 +131,22 @@ def _read_layer(folder: Path, name: str) -> Layer:
         if contents[wanted] is None and wanted not in OPTIONAL_FILES and not identity.extends:
             raise _absent(folder, wanted)
     return Layer(folder, name, identity, contents)
+
+
+def _foreign(folder: Path) -> PackError:
+    packs = sorted(path.parent for path in folder.glob("*/scheme.toml"))
+    if packs:
+        return PackError(
+            f"{folder} is no scheme pack but a folder of packs",
+            hint=f"name one of them, such as {packs[-1]}",
+        )
+    return PackError(
+        f"{folder} is no scheme pack",
+        hint="a pack is a folder with scheme.toml, groups.csv and tables of codes"
+        " (docs/scheme-packs.md): `grouper scheme import` makes one from published tables or from"
+        " the workbook of `grouper scheme template`; or name a built-in one: "
+        + ", ".join(builtin_names()),
+    )
 
 
 def _absent(folder: Path, name: str) -> PackError:

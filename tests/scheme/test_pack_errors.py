@@ -301,6 +301,18 @@ def test_no_folder(tmp_path: Path) -> None:
     assert "scheme.toml" in caught.value.hint
 
 
+def test_a_folder_that_is_no_pack(tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_text("case_id,dx\n")
+    with pytest.raises(PackError, match="is no scheme pack") as caught:
+        read_pack(tmp_path)
+    assert all(word in caught.value.hint for word in ("groups.csv", "scheme import", "chs-core"))
+    (tmp_path / "2024").mkdir()
+    (tmp_path / "2024" / "scheme.toml").write_text("")
+    with pytest.raises(PackError, match="but a folder of packs") as caught:
+        read_pack(tmp_path)
+    assert str(tmp_path / "2024") in caught.value.hint
+
+
 def test_no_such_pack() -> None:
     with pytest.raises(PackError, match="no scheme pack 'nowhere'") as caught:
         load_scheme("nowhere")
