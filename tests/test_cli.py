@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.cluster.typed import typed
 from tests.scheme.builder import write
 
 
@@ -137,3 +138,15 @@ def test_warmup_fills_the_cache(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "kernel modules are ready" in done.stdout
     assert list((tmp_path / "cache").rglob("*.o"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "a", "b", "--out", "s3://bucket/difference"),
+        ("export", "a", "--key", "region.key", "--out", "s3://bucket/out"),
+    ],
+)
+def test_an_address_where_only_a_path_can_stand(words: tuple[str, ...]) -> None:
+    told = typed(*words, code=2)
+    assert f"{next(word for word in words if '://' in word)} cannot stand here" in told

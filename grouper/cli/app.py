@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,6 +34,8 @@ from grouper.errors import GrouperError, MissingExtraError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from typer.models import CommandInfo
 
 COMMAND_GROUP = "grouper.commands"
 """Entry point group: further commands, each a function for typer."""
@@ -98,6 +102,23 @@ def _narrow(words: list[str]) -> bool:
     return bool(groups or commands)
 
 
+def _here_only(command: CommandInfo) -> None:
+    """Refuse addresses of object stores where a command takes paths of this machine."""
+    callback = command.callback
+    assert callback is not None
+
+    @wraps(callback)
+    def checked(**given: object) -> None:
+        for value in given.values():
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, Path) and path.parts[:1] == ("s3:",):
+                    raise typer.BadParameter(f"s3://{'/'.join(path.parts[1:])} cannot stand here; "
+                                             "name a path of this machine")  # fmt: skip
+        callback(**given)
+
+    command.callback = checked
+
+
 def main() -> None:
     """Entry point of the `grouper` command."""
     for commands in (
@@ -115,6 +136,10 @@ def main() -> None:
         web,
     ):
         commands.register(app)
+    groups = [group.typer_instance for group in app.registered_groups]
+    for one in (app, *groups):
+        for command in one.registered_commands if one else ():
+            _here_only(command)
     if not _narrow(sys.argv[1:2]):
         _mount_commands()
     try:
