@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -146,8 +147,12 @@ class _Saved:
     numbers: tuple[int, ...]
 
 
-def _bucket_overlaps(shared: _Saved, bucket: int) -> int:
-    """Write the overlapping stays of a bucket, by part and row; return how many."""
+def _bucket_overlaps(shared: _Saved, buckets: range) -> int:
+    """Write the overlapping stays of each bucket, by part and row; return how many."""
+    return sum(_write_overlaps(shared, bucket) for bucket in buckets)
+
+
+def _write_overlaps(shared: _Saved, bucket: int) -> int:
     work = Path(shared.work)
     pieces = [_bucket(work, number, bucket) for number in shared.numbers]
     part = np.repeat(np.array(shared.numbers, np.int64), [len(piece) for piece in pieces])
@@ -183,7 +188,11 @@ def find_overlaps(numbers: Sequence[int], runner: Runner, work: Path) -> int:
     Returns:
         The number of stays that overlap another; `overlaps_of` reads them by part.
     """
-    return sum(runner.map(_bucket_overlaps, _Saved(str(work), tuple(numbers)), range(BUCKETS)))
+    tasks = min(max(len(numbers), 1), BUCKETS)
+    cuts = [BUCKETS * task // tasks for task in range(tasks + 1)]
+    shared = _Saved(str(work), tuple(numbers))
+    some = [range(start, stop) for start, stop in pairwise(cuts)]
+    return sum(runner.map(_bucket_overlaps, shared, some))
 
 
 def overlaps_of(work: Path, part: int) -> Ints:

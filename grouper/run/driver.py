@@ -28,7 +28,7 @@ from grouper.run.late import Closed
 from grouper.run.lists import check_lists, list_plan, rejecting_plan
 from grouper.run.oddcodes import write_odd_codes
 from grouper.run.population import People
-from grouper.run.pricing import make_pricing, with_coefficients
+from grouper.run.pricing import make_pricing, side_values, with_coefficients
 from grouper.run.publish import Basis, Outcome, close_accounts, publish, settle
 from grouper.run.reuse import Reuse, open_reuse, take_lists
 from grouper.run.scope import Scope
@@ -60,12 +60,13 @@ from grouper.settlement.intake import (
 )
 from grouper.settlement.lacking import check_region, lacking
 from grouper.settlement.late import late_sums
-from grouper.settlement.months import Account, AccountKey, Extra, point_values
+from grouper.settlement.months import Account, AccountKey, Extra
 from grouper.settlement.perdiem import PerDiemMonths, settle_per_diem
 from grouper.settlement.prices import make_price_list
 from grouper.settlement.reviews import Decided, Reviewed, decide
 from grouper.settlement.routes import ROUTES
 from grouper.settlement.rules import CLASSES
+from grouper.settlement.statistics import Population
 
 _STAY_BUCKETS = 16
 
@@ -126,11 +127,17 @@ class Driver:
             plan = replace(plan, prices=prices)
         lists = None if listing is None else listing.result()
         grouped = self._group(survey, plan, duplicates, lists, reuse)
-        statistics = self.people.population(self.codes, grouped.cells, grouped.cases, plan)
-        benchmarks = make_benchmarks(self.codes, self.published, statistics, self.policy)
-        self.manifest.warnings += benchmarks.warnings
         halved = self._halved(plan)
-        pricing = make_pricing(self.context, self.people, benchmarks, plan, halved)
+        known = None
+        if self.people.need_workers:
+            known = self.people.population(self.codes, grouped.cells, grouped.cases, plan)
+        priced = aside.submit(self._price, grouped, plan, halved, known)
+        if lists is not None:
+            check_lists(self.context, lists)
+        elif reuse is not None:
+            take_lists(self.out, self.manifest, reuse)
+        statistics, benchmarks, pricing = priced.result()
+        self.manifest.warnings += benchmarks.warnings
         write_versions(self.context, plan, pricing, duplicates)
         reviewed = with_factors(grouped.reviewed, halved, pricing)
         closed = Closed(self.context)
@@ -147,7 +154,7 @@ class Driver:
         books = self._year_books(benchmarks, grouped, plan, halved, reviewed, paid, decided)
         late = late_sums(self.region, paid, self.manifest.warnings)
         per_diem = settle_per_diem(self.region, self.policy, year, daily)
-        value = self._side_values(paid, simulated)
+        value = side_values(self.context, paid, simulated)
         basis = Basis(
             self.region, self.context.scheme, self.policy, self.codes, accounts, statistics,
             benchmarks,
@@ -159,10 +166,6 @@ class Driver:
         outcome = Outcome(
             basis, settling.result(), per_diem, written.beside, late, closed.late_cases()
         )
-        if lists is not None:
-            check_lists(self.context, lists)
-        elif reuse is not None:
-            take_lists(self.out, self.manifest, reuse)
         more, moved = scope.close(grouped)
         made = publish(self.out, self.manifest, outcome, more)
         self._check_all(moved)
@@ -243,6 +246,20 @@ class Driver:
             ]
         )
         return grouped
+
+    def _price(
+        self,
+        grouped: Grouped,
+        plan: IntakePlan,
+        halved: dict[int, NDArray[np.int64]],
+        known: Population | None,
+    ) -> tuple[Population, Benchmarks, values.Pricing]:
+        """Statistics, benchmarks and how points are found; the workers are not needed for it."""
+        if known is None:
+            known = self.people.population(self.codes, grouped.cells, grouped.cases, plan)
+        benchmarks = make_benchmarks(self.codes, self.published, known, self.policy)
+        pricing = make_pricing(self.context, self.people, benchmarks, plan, halved)
+        return known, benchmarks, pricing
 
     def _halved(self, plan: IntakePlan) -> dict[int, NDArray[np.int64]]:
         """Rows of the stays that a readmission halves, by part."""
@@ -342,17 +359,6 @@ class Driver:
             books[keys[a]].points = points
         again = self._decide(recomputed, pricing, plan.accounts, reviewed)
         return books, again.extras
-
-    def _side_values(
-        self, paid: Mapping[AccountKey, Account], simulated: Mapping[AccountKey, Account]
-    ) -> dict[tuple[str, str], int]:
-        """Point values by pool and month; of months with simulated cases only, their own."""
-        year = self.manifest.year
-        values = point_values(self.region, self.policy, year, paid, [])
-        alone = {key: book for key, book in simulated.items() if key[1:] not in values}
-        if alone:
-            values |= point_values(self.region, self.policy, year, alone, [])
-        return {key: value.value for key, value in values.items()}
 
     def _values(
         self,

@@ -47,6 +47,13 @@ class People:
             )
         return None if wanted == "own" else source
 
+    @property
+    def need_workers(self) -> bool:
+        """Whether more than sums that are known is looked at for the statistics."""
+        policy = self.context.policy
+        by_hospital = policy.coefficient.kind in BY_HOSPITAL
+        return self.source is not None or by_hospital or policy.population.trim.method != "none"
+
     def population(
         self, codes: Sequence[str], cells: SumTotal, cases: int, plan: IntakePlan
     ) -> Population:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from grouper.run.context import Context
 from grouper.run.population import People
 from grouper.settlement.benchmarks import Benchmarks, hospital_coefficients
 from grouper.settlement.intake import IntakePlan
+from grouper.settlement.months import Account, AccountKey, point_values
 from grouper.settlement.numbers import p8
 from grouper.settlement.policy import BY_HOSPITAL
 from grouper.settlement.rules import cell_rules, compile_rules, price_rules
@@ -79,3 +81,17 @@ def with_coefficients(benchmarks: Benchmarks, own: Benchmarks) -> Benchmarks:
             for drg, new in zip(benchmarks.drgs, own.drgs, strict=True)
         ),
     )
+
+
+def side_values(
+    context: Context,
+    paid: Mapping[AccountKey, Account],
+    simulated: Mapping[AccountKey, Account],
+) -> dict[tuple[str, str], int]:
+    """Point values by pool and month; of months with simulated cases only, their own."""
+    region, policy, year = context.region, context.policy, context.manifest.year
+    found = point_values(region, policy, year, paid, [])
+    alone = {key: book for key, book in simulated.items() if key[1:] not in found}
+    if alone:
+        found |= point_values(region, policy, year, alone, [])
+    return {key: value.value for key, value in found.items()}

@@ -16,16 +16,9 @@ from numpy.typing import NDArray
 from grouper.errors import RunError
 from grouper.kernels.points import (
     BOUND_COLUMNS,
-    CAP,
-    CLASS,
     COMPLIANT_COST,
-    COST,
-    FIXED,
-    HIGHEST,
-    LOWEST,
     TERM_COLUMNS,
     TOTAL_COST,
-    WEIGHTED,
 )
 from grouper.kernels.wide import LIMB_BITS, LIMBS, WIDE_BITS
 from grouper.settlement.benchmarks import Benchmark, Benchmarks, LevelBenchmark
@@ -268,23 +261,19 @@ def compile_rules(cells: Sequence[Sequence[Rule]], *, factors: bool = False) -> 
     """
     start = np.zeros(len(cells) + 1, np.int32)
     np.cumsum([len(rules) for rules in cells], out=start[1:])
-    bounds = np.zeros((int(start[-1]), BOUND_COLUMNS), np.int64)
-    terms = np.zeros((int(start[-1]), TERM_COLUMNS), np.uint64)
-    for row, rule in enumerate(rule for rules in cells for rule in rules):
+    bounds, terms = [], []
+    for rule in (rule for rules in cells for rule in rules):
         # Points beyond 63 bits are left to the terms, where the kernel says that they do not fit.
         fixed = 0 <= rule.fixed <= ANY_COST and not factors
-        bounds[row, [COST, LOWEST, HIGHEST, CLASS, FIXED, CAP, WEIGHTED]] = (
-            rule.cost,
-            rule.lowest,
-            rule.highest,
-            rule.kind,
-            rule.fixed if fixed else -1,
-            min(rule.cap, ANY_COST),
-            rule.weighted,
-        )
-        if not fixed:
-            terms[row] = _terms(rule, factors=factors)
-    return RuleTable(start, bounds, terms)
+        # In the order of the columns: COST, LOWEST, HIGHEST, CLASS, FIXED, CAP, WEIGHTED.
+        points, cap = rule.fixed if fixed else -1, min(rule.cap, ANY_COST)
+        bounds.append((rule.cost, rule.lowest, rule.highest, rule.kind, points, cap, rule.weighted))
+        terms.append([0] * TERM_COLUMNS if fixed else _terms(rule, factors=factors))
+    return RuleTable(
+        start,
+        np.array(bounds, np.int64).reshape(-1, BOUND_COLUMNS),
+        np.array(terms, np.uint64).reshape(-1, TERM_COLUMNS),
+    )
 
 
 def _terms(rule: Rule, *, factors: bool) -> list[int]:
