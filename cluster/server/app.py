@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -118,6 +120,7 @@ class FrontEnd:
             (GROUPING, RUNS, health.SERVICE_NAME, reflection.SERVICE_NAME), server
         )
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        _see_free(self._config)
         try:
             tls = self._config.tls
             if tls is None:
@@ -175,7 +178,8 @@ class FrontEnd:
     async def _stop(self, grace: float) -> None:
         """NOT_SERVING first, so that no new caller comes; then the drain; then the end."""
         await self._health.enter_graceful_shutdown()
-        say(_log, logging.INFO, "stopping")
+        if self._ready:
+            say(_log, logging.INFO, "stopping")
         self._ready = False
         if self._watch is not None:
             self._watch.cancel()
@@ -192,6 +196,23 @@ class FrontEnd:
             self._scrapes.shutdown()
             self._scrapes.server_close()
         self._tracing.close()
+
+
+def _see_free(config: ServerConfig) -> None:
+    """Tries the address first: gRPC would write lines of its own before it says that it cannot.
+
+    Raises:
+        StateError: nobody can listen there, or somebody does.
+    """
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        socket.create_server((config.host, config.port), family=family).close()
+    except OSError as error:
+        why = str(error.strerror).partition(" (while")[0]
+        hint = "name an address of this machine"
+        if error.errno == errno.EADDRINUSE:
+            hint = "is another server there?"
+        raise StateError(f"cannot listen on {config.listen}: {why}", hint=hint) from error
 
 
 def _state_of(file: Path) -> tuple[int, ...]:

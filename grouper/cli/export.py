@@ -89,9 +89,10 @@ def export(
     told = f" under pseudonyms of key {known['key']}" if known else ""
     typer.echo(f"{counted(len(done.manifest['files']), 'file')} with {counted(rows, 'row')}{told}")
     for name, table in sorted(done.manifest.get("suppressed", {}).items()):
-        typer.echo(f"{name}: {table['suppressed']:,} of {counted(table['rows'], 'row')} untold")
+        blank = f"{table['suppressed']:,} of {counted(table['rows'], 'row')} without their figures"
+        typer.echo(f"{name}: {blank}, which would tell a count below {least}")
         if table.get("whole"):
-            note(f"{name}: nothing could be told of {', '.join(table['whole'])}")
+            note(f"{name}: no figure could be given for {', '.join(table['whole'])}")
     if left := done.manifest.get("left_out"):
         note(f"tables left out: {', '.join(left)}")
     typer.echo(f"written to {done.folder}, logged in {done.audit}")

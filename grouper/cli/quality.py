@@ -97,10 +97,12 @@ def _tell(found: Checked) -> None:
     console = Console()
     scores = found.scores.to_pylist()
     cases, passed = (sum(row[name] for row in scores) for name in ("cases", "passed"))
-    console.print(
-        f"{counted(cases, 'case')} of {counted(len(scores), 'hospital')}; "
-        f"{_rate(passed, cases)} pass"
-    )
+    # A hospital that the region does not know has no rank, and comes last.
+    foreign = sum(row["rank"] is None for row in scores)
+    of = counted(len(scores) - foreign, "hospital")
+    if foreign:
+        of += f" and of {foreign} that the region does not know"
+    console.print(f"{counted(cases, 'case')} of {of}; {_rate(passed, cases)} pass")
     rules = Table("rule", "", "cases", "rate", "what is wrong", box=None)
     for row in sorted(found.rules.to_pylist(), key=lambda row: -(row["broken"] or 0)):
         if row["broken"]:
@@ -109,7 +111,6 @@ def _tell(found: Checked) -> None:
             rules.add_row(row["rule"], row["severity"], f"{row['broken']:,}", rate, told)
     console.print(rules)
     ranks = Table("rank", "hospital", "level", "cases", "first pass", "uploaded", box=None)
-    # A hospital that the region does not know has no rank, and comes last.
     order = sorted(scores, key=lambda row: (row["rank"] or len(scores), row["hospital_id"]))
     for row in order[:_SHOWN]:
         uploaded = "-" if row["uploaded"] is None else _rate(row["uploaded"], row["cases"])

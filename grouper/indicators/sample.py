@@ -66,7 +66,7 @@ def draw_sample(stays: Stays, share: Fraction, seed: int) -> Sample:
     if not LEAST <= share <= 1:
         raise RunError(
             f"a share of {float(share):g} is not between 0.1 and 1",
-            hint="section 11 asks for at least 10 % of the stays",
+            hint="the rule of cross-sampling asks for at least 10 % of the stays",
         )
     reviewers = reviewers_of(stays, seed)
     stays.register(

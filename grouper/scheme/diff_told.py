@@ -31,9 +31,9 @@ _KINDS = {
     "list": "in another list",
     "coded": "with another code",
     "flags": "with other flags",
-    "narrower": "of them holding for fewer cases",
-    "wider": "of them for more",
-    "rewritten": "written differently, but the same",
+    "narrower": "met by fewer cases",
+    "wider": "met by more cases",
+    "rewritten": "written differently with the same meaning",
 }
 
 
@@ -49,8 +49,10 @@ def tell(diff: SchemeDiff, *, most: int = MOST) -> Iterator[str]:
     for key, before, after in diff.head:
         yield f"  {key}: {before} → {after}"
     for section, counts in diff.summary().items():
-        told = ", ".join(f"{count:,} {_KINDS.get(kind, kind)}" for kind, count in counts.items())
-        yield f"  {_SECTIONS[section]}: {told}"
+        told = {kind: f"{count:,} {_KINDS.get(kind, kind)}" for kind, count in counts.items()}
+        if part := [told.pop(kind) for kind in ("narrower", "wider") if kind in told]:
+            told["changed"] += f" ({', '.join(part)})"
+        yield f"  {_SECTIONS[section]}: {', '.join(told.values())}"
     for level, nodes in groupby(diff.nodes, key=lambda change: change.level):
         for kind, changes in groupby(nodes, key=lambda change: change.kind):
             title = f"{_SECTIONS[level]} {_KINDS.get(kind, kind)}"
@@ -105,7 +107,7 @@ def _node(change: NodeChange) -> str:
 
 
 def _rule(change: RuleChange) -> str:
-    relation = {"narrower": ", holds for fewer", "wider": ", holds for more", "other": ""}
+    relation = {"narrower": ", met by fewer cases", "wider": ", met by more cases", "other": ""}
     lines = [f"{change.level.upper()} {change.node} {change.name}{relation[change.relation]}"]
     if change.gone or change.new:
         lines += [f"  - {term}" for term in change.gone] + [f"  + {term}" for term in change.new]

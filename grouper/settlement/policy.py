@@ -101,7 +101,7 @@ class Policy(Section):
         "insurance",
         "edition of the cases' codes; those of the clinical edition are mapped as the scheme says",
         "病例编码版本；临床版编码按分组方案的映射转换",
-        source="scheme-pack.md",
+        source="docs/scheme-packs.md",
     )
     groups: Groups = key(Groups, "groups", "分组")
     participation: Participation = key(Participation, "dry run", "空转与模拟")

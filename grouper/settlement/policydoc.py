@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,8 @@ from pydantic.fields import FieldInfo
 from grouper.settlement.policy import Policy
 from grouper.settlement.policyfaults import section_of
 from grouper.settlement.policykeys import NONE, exact_text
+
+_SECTIONS = re.compile(r"sections? \d+( and \d+)?( names the step)?")
 
 
 def policy_text(policy: Policy) -> str:
@@ -46,14 +49,22 @@ def _comment(field: FieldInfo) -> list[str]:
     if not field.is_required():
         default = field.get_default(call_default_factory=True)
         facts.append(f"default {_value(default) if default is not None else 'empty'}")
-    if extra.get("source"):
-        facts.append(extra["source"])
+    if source := _source(extra):
+        facts.append(source)
     told = f" ({'; '.join(facts)})" if facts else ""
     return [f"# {field.description} / {extra.get('zh', '')}{told}"]
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+
+
+def _source(extra: dict[str, Any]) -> str:
+    """The place and article that a key comes from.
+
+    Sections are those of settlement.md, which whoever reads a policy does not have.
+    """
+    return _SECTIONS.sub("", extra.get("source", "")).strip(",; ")
 
 
 def _value(value: Any) -> str:
@@ -102,7 +113,7 @@ def _page(model: type[BaseModel], path: str) -> list[str]:
             extra.get("zh"),
             extra.get("unit"),
             _default(model, name),
-            extra.get("source"),
+            _source(extra),
         )
         lines.append(f"| {' | '.join(str(cell or '').replace('|', '/') for cell in cells)} |")
     for name, section in sections.items():

@@ -246,7 +246,9 @@ class Overspend(Section):
 class YearEnd(Section):
     """Year-end clearing (年终清算)."""
 
-    form: Literal["A", "B"] = key("B", "form of the formula", "清算公式 A 或 B", source="Art. 19")
+    form: Literal["A", "B"] = key(
+        "B", "form of the formula", "清算公式 A 或 B", source="Guigang Art. 19"
+    )
     order: tuple[Step, ...] = key(
         STEPS,
         "order in which assessment, caps and payments are applied",

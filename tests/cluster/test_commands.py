@@ -66,7 +66,9 @@ def test_submit_and_follow(tmp_path: Path) -> None:
         late = typed("cancel", ended.stdout.split()[1], "--server", address)
         assert late.endswith("has already succeeded\n")
         second = ("serve", "--listen", address, "--data", tmp_path, "--state", tmp_path / "s")
-        assert "is another server there?" in typed(*second, code=1)
+        told = typed(*second, code=1)
+        assert told.startswith(f"error: cannot listen on {address}: Address already in use")
+        assert "is another server there?" in told
         same = ("serve", "--listen", "127.0.0.1:0", "--data", tmp_path)
         assert "another server owns the register" in typed(*same, code=1)
         process.send_signal(signal.SIGINT)

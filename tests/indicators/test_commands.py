@@ -26,7 +26,7 @@ def run_words(*words: object) -> str:
 def test_quality_of_a_region(region: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     text = run_words("quality", region, "--scheme", "chs-core", "--out", out)
-    assert "4,000 cases of 6 hospitals" in text
+    assert "4,000 cases of 5 hospitals and of 1 that the region does not know" in text
     assert "not evaluated: ventilation_differs (no column vent_hours)" in text
     names = pq.read_table(out / "scores.parquet").column("name").to_pylist()
     assert any(names)

@@ -71,6 +71,8 @@ def test_every_kind_of_change_is_named() -> None:
     assert weights["BR29"][0] == "added"
     assert weights["BR25"][0] == "dropped"
     text = "\n".join(tell(found))
+    assert "  conditions: 1 changed (1 met by more cases), 1 written" in text
+    assert "DRG BR21 stroke with MCC, met by more cases\n" in text
     assert "BR21 stroke with MCC: 1.5 → 1.8 (+20.0%); stable: yes → no" in text
     json.dumps(found.to_dict())
 
