@@ -32,6 +32,7 @@ from grouper.grouping import REASON as GROUPING_REASONS
 from grouper.grouping import GroupedBatch, grouped_again
 from grouper.parts import file_digest, part_name
 from grouper.run.folder import Manifest, read_manifest
+from grouper.run.work import Linked
 from grouper.scheme import Scheme
 from grouper.settlement.apart import FILE as ITEMS
 from grouper.settlement.intake import Accounts, Intake, IntakePlan, take_in
@@ -305,13 +306,15 @@ class EarlierPart:
         return np.unique(np.stack(id_hashes(mine), axis=1), axis=0)
 
 
-def link_part(reuse: Reuse, number: int, folder: str, path: Path) -> None:
+def link_part(reuse: Reuse, number: int, folder: str, path: Path) -> Linked:
     """Let a table of a part, whose file was looked at, appear under a new name.
 
     Raises:
         OSError: it cannot be written.
     """
-    _link(Path(reuse.run) / folder / part_name(reuse.parts[number]), path)
+    name = f"{folder}/{part_name(reuse.parts[number])}"
+    _link(Path(reuse.run) / name, path)
+    return Linked(path, reuse.digests[name])
 
 
 def positions(column: pa.ChunkedArray, codes: Mapping[str, int]) -> NDArray[np.int32]:

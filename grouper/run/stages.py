@@ -31,7 +31,7 @@ from grouper.quality.scan import Scan
 from grouper.run.books import AMOUNT_COLUMNS, AccountSums
 from grouper.run.reuse import EarlierPart, NotAsBeforeError, Reuse, link_part
 from grouper.run.taken import COLUMNS, TakenPart
-from grouper.run.work import WORK, Done, once
+from grouper.run.work import WORK, Done, Linked, once
 from grouper.scheme import Scheme
 from grouper.settlement.dip import count_keys, dip_keys
 from grouper.settlement.facts import FactsWriter
@@ -148,7 +148,7 @@ def group_task(shared: GroupShared, part: Part) -> Done:
         The record of a `GroupResult`.
     """
 
-    def work(run: Path) -> tuple[GroupResult, list[Path]]:
+    def work(run: Path) -> tuple[GroupResult, list[Path | Linked]]:
         if shared.reuse is None or part.number not in shared.reuse.parts:
             return _group_part(replace(shared, reuse=None), part, run, None)
         for reuse in shared.reuse.attempts():
@@ -170,7 +170,7 @@ def group_task(shared: GroupShared, part: Part) -> Done:
 
 def _group_part(
     shared: GroupShared, part: Part, run: Path, earlier: EarlierPart | TakenPart | None
-) -> tuple[GroupResult, list[Path]]:
+) -> tuple[GroupResult, list[Path | Linked]]:
     """Group a part, or take its groups from an earlier run.
 
     Raises:
@@ -181,7 +181,7 @@ def _group_part(
     rejected_file = run / WORK / "rejected" / part_name(part.number)
     facts = facts_path(run, part.number)
     kept = run / "cases" / part_name(part.number)
-    files = [table, rejected_file, facts, kept]
+    files: list[Path | Linked] = [rejected_file, facts]
     size = (shared.plan.accounts.size, AMOUNT_COLUMNS)
     sums, per_diem = np.zeros(size, np.int64), np.zeros(size, np.int64)
     stays = []
@@ -241,10 +241,9 @@ def _group_part(
         result.odd = odd.table()
     if scan is not None:
         files += scan.files
-    if reuse is not None and grouped_out is None:
-        link_part(reuse, part.number, "grouped", table)
-    if reuse is not None and kept_out is None:
-        link_part(reuse, part.number, "cases", kept)
+    for made, folder, path in ((grouped_out, "grouped", table), (kept_out, "cases", kept)):
+        known = reuse if made is None else None
+        files.append(path if known is None else link_part(known, part.number, folder, path))
     if stays:
         path = stays_path(run, part.number)
         path.parent.mkdir(exist_ok=True)

@@ -7,11 +7,13 @@ import hashlib
 import os
 import pickle
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import xxhash
 
 from grouper.errors import RunError
 from grouper.parts import file_digest, sync_folder, unwritable
@@ -45,7 +47,8 @@ class Done:
 
     Attributes:
         result: what the task returned.
-        digests: SHA-256 of each file that it wrote, by name relative to the run folder.
+        digests: of each file that it wrote, by name relative to the run folder: SHA-256, and of
+            files in the work folder, which no one else reads, XXH3.
     """
 
     result: Any
@@ -55,6 +58,23 @@ class Done:
     def published(self) -> dict[str, str]:
         """Digests of the files that stay in the run folder."""
         return {name: digest for name, digest in self.digests.items() if not name.startswith(WORK)}
+
+
+class Linked(NamedTuple):
+    """A file that another run wrote, and its SHA-256."""
+
+    path: Path
+    digest: str
+
+
+def _work_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
+
+
+def _digest(run: Path, name: str) -> str:
+    """The digest of a file of a run as its record keeps it."""
+    return (_work_digest if name.startswith(WORK) else file_digest)(run / name)
 
 
 def record_path(run: Path, stage: str, number: int) -> Path:
@@ -82,27 +102,38 @@ def recorded(run: Path, stage: str, number: int) -> Done | None:
         return None
     for name, digest in done.digests.items():
         try:
-            if file_digest(run / name) != digest:
+            if _digest(run, name) != digest:
                 return None
         except OSError:
             return None
     return done
 
 
-def once(run: str, stage: str, number: int, work: Callable[[Path], tuple[Any, list[Path]]]) -> Done:
+def once(
+    run: str,
+    stage: str,
+    number: int,
+    work: Callable[[Path], tuple[Any, Sequence[Path | Linked]]],
+) -> Done:
     """The record of a task: as it was kept, or made by doing the work.
 
     Args:
         run: the run folder.
         stage: name of the stage.
         number: number of the task in its stage.
-        work: does it; returns the result and the files that it wrote.
+        work: does it; returns the result and the files that it wrote or linked.
     """
     folder = Path(run)
     done = recorded(folder, stage, number)
     if done is None:
         result, files = work(folder)
-        digests = {str(file.relative_to(folder)): file_digest(file) for file in files}
+        digests = {}
+        for file in files:
+            if isinstance(file, Linked):
+                digests[str(file.path.relative_to(folder))] = file.digest
+            else:
+                name = str(file.relative_to(folder))
+                digests[name] = _digest(folder, name)
         done = Done(result, digests)
         record(folder, stage, number, done)
     return done
