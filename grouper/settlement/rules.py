@@ -106,20 +106,16 @@ class RuleTable:
 
 def cell_rules(benchmarks: Benchmarks, policy: Policy) -> list[list[Rule]]:
     """The rules of every cell, in the order of the cells (`settlement.statistics`)."""
-    cells = []
-    for benchmark in benchmarks.drgs:
-        for level in benchmark.levels:
-            if benchmark.stable:
-                cells.append(_stable(benchmark, level, policy))
-            else:
-                share = policy.ungroupable.unstable_share
-                cells.append([_by_cost(UNSTABLE, share, benchmarks.mean)])
-    for kind, share in (
-        (AMBIGUOUS, policy.ungroupable.ambiguous_share),
-        (UNGROUPED, policy.ungroupable.ungrouped_share),
-    ):
-        cells.extend([[_by_cost(kind, share, benchmarks.mean)]] * len(LEVELS))
-    return cells
+    shares, mean = policy.ungroupable, benchmarks.mean
+    unstable = [_by_cost(UNSTABLE, shares.unstable_share, mean)]
+    ambiguous = [_by_cost(AMBIGUOUS, shares.ambiguous_share, mean)]
+    ungrouped = [_by_cost(UNGROUPED, shares.ungrouped_share, mean)]
+    cells = [
+        _stable(benchmark, level, policy) if benchmark.stable else unstable
+        for benchmark in benchmarks.drgs
+        for level in benchmark.levels
+    ]
+    return [*cells, *[ambiguous] * len(LEVELS), *[ungrouped] * len(LEVELS)]
 
 
 def price_rules(prices: PriceList) -> list[list[Rule]]:
@@ -153,15 +149,16 @@ def _stable(benchmark: Benchmark, level: LevelBenchmark, policy: Policy) -> list
     assert base is not None  # a group without a weight is unstable
     # A coefficient by hospital comes with the case, as its factor.
     by_hospital = policy.coefficient.kind in BY_HOSPITAL
-    coefficient = Fraction(1 if by_hospital else Fraction(level.coefficient, SCALE))
+    coefficient = _WHOLE if by_hospital else Fraction(level.coefficient, SCALE)
+    full = base * coefficient
     rules = []
     if level.high_above is not None:
-        rules.append(_high(benchmark, level, base, coefficient, policy))
+        rules.append(_high(benchmark, level, full, policy))
     if level.low_below is not None:
         divisor = level.mean if policy.low.points_mean == "level" else benchmark.region_mean
         assert divisor is not None  # a bound needs both means
         last = _last_below(level.low_below, inclusive=policy.low.inclusive)
-        times = coefficient if policy.low.with_coefficient else Fraction(1)
+        whole = full if policy.low.with_coefficient else Fraction(base)
         most = -1 if policy.low.with_coefficient else base
         rules.append(
             Rule(
@@ -169,7 +166,7 @@ def _stable(benchmark: Benchmark, level: LevelBenchmark, policy: Policy) -> list
                 0,
                 last,
                 LOW,
-                slope=base * times / divisor,
+                slope=whole / divisor,
                 cap=most,
                 weighted=policy.low.with_coefficient,
             )
@@ -187,13 +184,11 @@ def _stable(benchmark: Benchmark, level: LevelBenchmark, policy: Policy) -> list
             )
             for band in policy.bands.rows
         )
-    rules.append(_full(TOTAL_COST, 0, NORMAL, base * coefficient))
+    rules.append(_full(TOTAL_COST, 0, NORMAL, full))
     return rules
 
 
-def _high(
-    benchmark: Benchmark, level: LevelBenchmark, base: int, coefficient: Fraction, policy: Policy
-) -> Rule:
+def _high(benchmark: Benchmark, level: LevelBenchmark, full: Fraction, policy: Policy) -> Rule:
     bound = level.high_above
     mean = level.mean if policy.high.mean == "level" else benchmark.region_mean
     assert bound is not None
@@ -203,9 +198,8 @@ def _high(
         -(-bound.numerator // bound.denominator) if policy.high.inclusive else _first_above(bound)
     )
     if policy.high.pay == "review":
-        return _full(cost, first, HIGH, base * coefficient)
+        return _full(cost, first, HIGH, full)
     # P·k·(r − T + factor), r = cost / mean
-    full = base * coefficient
     offset = full * (policy.high.factor - benchmark.multiple)
     return Rule(cost, first, ANY_COST, HIGH, slope=full / mean, offset=offset, weighted=True)
 

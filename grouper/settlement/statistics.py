@@ -68,6 +68,7 @@ class SumTotal:
         self._count = np.zeros(cells, np.int64)
         self._total = np.zeros((cells, 2), np.int64)
         self._squares = np.zeros((cells, 4), np.int64)
+        self._rows: list[tuple[int, list[int], list[int]]] = []
 
     def add(self, part: CellSums) -> None:
         """Add a part."""
@@ -75,15 +76,23 @@ class SumTotal:
         self._total[:, 0] += part.total & 0xFFFFFFFF
         self._total[:, 1] += part.total >> _DIGIT
         self._squares += part.squares
+        self._rows = []
 
     def of(self, cell: int) -> Sums:
         """The exact sums of one cell."""
-        total, squares = self._total[cell].tolist(), self._squares[cell].tolist()
-        return Sums(
-            int(self._count[cell]),
-            total[0] + (total[1] << _DIGIT),
-            sum(digit << (_DIGIT * place) for place, digit in enumerate(squares)),
-        )
+        if not self._rows:
+            columns = (self._count, self._total, self._squares)
+            self._rows = list(zip(*(column.tolist() for column in columns), strict=True))
+        count, total, squares = self._rows[cell]
+        return Sums(count, _number(total), _number(squares))
+
+
+def _number(digits: list[int]) -> int:
+    """The number of these digits, lowest first."""
+    number = 0
+    for digit in reversed(digits):
+        number = (number << _DIGIT) + digit
+    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,7 @@ class Sums:
     @property
     def mean(self) -> Fraction | None:
         """Mean cost in fen; None without cases or where every cost is zero."""
-        return Fraction(self.total) / self.count if self.total > 0 else None
+        return Fraction(self.total, self.count) if self.total > 0 else None
 
     def steady(self, max_cv: Fraction) -> bool:
         """Whether CV ≤ max_cv: n·Σx² − (Σx)² ≤ max_cv²·(Σx)², without a root."""
@@ -160,33 +169,21 @@ def population(drgs: int, years: Sequence[tuple[Fraction, CellTotals]]) -> Popul
         years: the years with their blending weights; a mean is blended over the years that have
             cases of the group.
     """
+    weights = [weight for weight, _ in years]
+    cells = [[sums.of(cell) for cell in range(cell_count(drgs))] for _, sums in years]
     groups = []
     for drg in range(drgs):
-        first = drg * len(LEVELS)
-        by_year = [[sums.of(first + place) for place in range(len(LEVELS))] for _, sums in years]
-        by_year = [[sum(levels, Sums()), *levels] for levels in by_year]
-        places = range(len(LEVELS) + 1)
-        groups.append(
-            Group(
-                tuple(sum((year[place] for year in by_year), Sums()) for place in places),
-                tuple(
-                    _blend(
-                        [
-                            (weight, year[place])
-                            for (weight, _), year in zip(years, by_year, strict=True)
-                        ]
-                    )
-                    for place in places
-                ),
-            )
-        )
-    overall = [
-        (weight, sum((sums.of(cell) for cell in range(cell_count(drgs))), Sums()))
-        for weight, sums in years
-    ]
-    count = sum(sums.count for _, sums in overall)
+        own = slice(drg * len(LEVELS), (drg + 1) * len(LEVELS))
+        by_year = [[sum(year[own], Sums()), *year[own]] for year in cells]
+        places = list(zip(*by_year, strict=True))
+        sums = tuple(place[0] if len(place) == 1 else sum(place, Sums()) for place in places)
+        groups.append(Group(sums, tuple(_blend(weights, place) for place in places)))
+    overall = [sum(year, Sums()) for year in cells]
     return Population(
-        tuple(groups), _blend(overall), count, explained([group.sums[0] for group in groups])
+        tuple(groups),
+        _blend(weights, overall),
+        sum(sums.count for sums in overall),
+        explained([group.sums[0] for group in groups]),
     )
 
 
@@ -200,14 +197,19 @@ def explained(groups: Sequence[Sums]) -> Fraction | None:
     whole = sum(known, Sums())
     if not whole.count:
         return None
-    spread = whole.squares - Fraction(whole.total) ** 2 / whole.count
-    within = sum((g.squares - Fraction(g.total) ** 2 / g.count for g in known), Fraction(0))
+    spread = _spread(whole)
+    within = sum((_spread(group) for group in known), Fraction(0))
     return (spread - within) / spread if spread else None
 
 
-def _blend(years: Sequence[tuple[Fraction, Sums]]) -> Fraction | None:
+def _spread(sums: Sums) -> Fraction:
+    """Σ(x − mean)² = Σx² − (Σx)²/n."""
+    return Fraction(sums.count * sums.squares - sums.total**2, sums.count)
+
+
+def _blend(weights: Sequence[Fraction], years: Sequence[Sums]) -> Fraction | None:
     """Weighted mean of the yearly means, over the years that have one."""
-    known = [(weight, sums.mean) for weight, sums in years]
+    known = zip(weights, (sums.mean for sums in years), strict=True)
     present = [(weight, mean) for weight, mean in known if mean is not None and weight > 0]
     if len(present) < 2:
         return present[0][1] if present else None
