@@ -229,6 +229,11 @@ def test_command(commands: Any, tmp_path: Path) -> None:
     assert told.exit_code == 0, told.output
     assert "DRG BR21" in told.output
     assert json.loads(commands(*case, "--json").output)["result"]["drg"] == "BR21"
+    assert "note" not in told.output
+    odd = commands(*case[:4], "--sex", "7", "--age", "-4", "--los", "0", "--discharge", "9")
+    assert "note: sex is 7, where 1, 2 is usual" in odd.output
+    assert "age is -4, where 0–130 is usual" in odd.output
+    assert odd.output.count("note: ") == 2
     assert commands("--scheme", pack).exit_code == 2
     assert commands("--scheme", pack, "--dx", "A", "--set", "beds=1").exit_code == 2
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grouper.cli.options import EditionOption, JsonOption, SchemeOption
+from grouper.cli.options import EditionOption, JsonOption, SchemeOption, note
 from grouper.errors import GrouperError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def explain(
     json: JsonOption = False,
 ) -> None:
     """Say why a case falls into its group: rules met and not met, MCC and CC (分组解释)."""
-    from grouper.explain import explainer_of
+    from grouper.explain import explainer_of, odd_values
     from grouper.scheme import load_scheme
 
     if (cases is None) == (dx is None):
@@ -93,6 +93,12 @@ def explain(
         if told and not json:
             print_lines([""])
         _tell(explanation, json)
+        for odd in odd_values(case):
+            of = "" if cases is None else f"case {case['case_id']}: "
+            note(
+                f"{of}{odd.column} is {odd.value}, where {odd.usual} is usual;"
+                " the rules compare it as it is"
+            )
         told += 1
     if not told:
         raise GrouperError("no such case in the table", hint="check --case-id")

@@ -12,6 +12,7 @@ from grouper.explain.model import (
     TestTrace,
     Walk,
 )
+from grouper.explain.odd import Odd, odd_values
 from grouper.explain.walk import Explainer, explain_case, explainer_of
 
 __all__ = [
@@ -22,10 +23,12 @@ __all__ = [
     "Explainer",
     "Explanation",
     "NodeTrace",
+    "Odd",
     "Result",
     "RunnerUp",
     "TestTrace",
     "Walk",
     "explain_case",
     "explainer_of",
+    "odd_values",
 ]

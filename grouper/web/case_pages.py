@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from grouper.errors import GrouperError
-from grouper.explain import Explanation, RunnerUp
+from grouper.explain import Explanation, RunnerUp, odd_values
 from grouper.run.quote import Prices, Quote, Stay
 from grouper.web.caseform import FormError, number_fields, read_case, read_paste, read_stay
 from grouper.web.codesearch import CodeSearch, Kind
@@ -179,6 +179,7 @@ class CasePages:
             request,
             "explanation.html.j2",
             told=told,
+            odd=list(odd_values(case)),
             shown=shown,
             place=_place(told),
             names=shown.scheme.names,

@@ -47,6 +47,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "case.dx.empty": ("尚无诊断：第一个即主要诊断", "None yet: the first one is the principal"),
     "case.px.empty": ("无手术操作", "None"),
     "case.principal": ("主", "principal"),
+    "case.odd": (
+        "超出通常范围（{}），分组规则仍按此值比较",
+        "not a usual value ({}); the rules compare it as it is",
+    ),
     "case.unknown": ("方案不识别", "unknown to the scheme"),
     "case.first": ("设为主要", "Make principal"),
     "case.remove": ("移除", "Remove"),

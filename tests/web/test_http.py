@@ -194,6 +194,9 @@ def test_an_explanation(page: Page) -> None:
         assert told in text
     english = page.ask("/en/explain", {**CASE, "dx": ["J96.000", "J96.000"]}).text
     assert "switches off list" in english
+    odd = page.ask("/en/explain", {**CASE, "age": "600"}).text
+    assert "600: not a usual value (0–130)" in odd
+    assert "not a usual value" not in english
     invalid = page.ask("/en/explain", {"dx": [], "px": ["36.0601"]}).text
     assert "there is no principal diagnosis" in invalid
     unknown = page.ask("/en/explain", {"dx": ["nothing known"]}).text
