@@ -91,12 +91,35 @@ def tables(
 
 def template(
     out: Annotated[Path, typer.Argument(metavar="OUT.xlsx", help="Workbook to write.")],
+    scheme: Annotated[
+        str | None,
+        typer.Option(
+            "--scheme", metavar="PACK", help="Fill it in with this scheme, to be changed."
+        ),
+    ] = None,
 ) -> None:
     """Write a workbook to fill in with a scheme, in the layout of CHS-DRG 2.0 (方案模板)."""
+    from grouper.scheme import pack_folder
+    from grouper.scheme.export_tables import export_tables
+    from grouper.scheme.pack import read_pack
     from grouper.scheme.sheets.template import write_template
 
-    write_template(out)
-    typer.echo(f"{out}: fill it in, then: grouper scheme import tables {out} --out PACK")
+    further = f"grouper scheme import tables {out} --out PACK"
+    if scheme is None:
+        write_template(out)
+        typer.echo(f"{out}: fill it in, then: {further}")
+        return
+    pack = read_pack(pack_folder(scheme))
+    lacks = export_tables(pack, out)
+    drgs = {drg.code for _, _, drg in pack.drg_rows()}
+    typer.echo(f"{out}: {pack.id}, {counted(len(drgs), 'DRG')}; change it, then: {further}")
+    for one in lacks:
+        typer.echo(f"warning: {one}", err=True)
+    if lacks:
+        raise GrouperError(
+            f"{counted(len(lacks), 'thing')} of {pack.id} that the workbook cannot hold",
+            hint="they are named above; where they matter, change the pack itself or an overlay",
+        )
 
 
 MOST_OF_A_KIND = 10

@@ -232,7 +232,7 @@ def _weights(a: Pack, b: Pack) -> Iterator[WeightChange]:
             kind = "dropped"
         ratio = round(float(after / before), 6) if before and after else None
         yield WeightChange(
-            kind, drg, names.drg(drg), _decimal(before), _decimal(after), ratio, flags
+            kind, drg, names.drg(drg), decimal_text(before), decimal_text(after), ratio, flags
         )
 
 
@@ -244,7 +244,8 @@ def _flags(one: Weight | None, other: Weight | None) -> Iterator[str]:
             yield f"{flag}: {words[before]} → {words[after]}"
 
 
-def _decimal(weight: Fraction | None) -> str:
+def decimal_text(weight: Fraction | None) -> str:
+    """The exact decimal of a weight; empty where there is none."""
     if weight is None:
         return ""
     places = 0

@@ -6,20 +6,20 @@ otherwise. Rows that cannot be read are told with file, sheet and row, and left 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grouper.scheme.imported import Imported
-from grouper.scheme.pack import build_pack
+from grouper.scheme.pack import Pack, build_pack
 from grouper.scheme.sheets.assemble import assemble
-from grouper.scheme.sheets.cells import read_sheets
+from grouper.scheme.sheets.cells import Sheet, read_sheets
 from grouper.scheme.sheets.columns import ColumnMap, read_map
 from grouper.scheme.sheets.find import find_tables
 from grouper.scheme.sheets.gather import gather
 from grouper.scheme.tables import COLUMNS, Line
 from grouper.scheme.write import write_pack
 
-__all__ = ["import_tables", "write_tables"]
+__all__ = ["import_tables", "read_tables", "write_tables"]
 
 
 def import_tables(
@@ -52,11 +52,25 @@ def import_tables(
             mapped.suffix,
             mapped.attributes,
         )
-    tables, notes = find_tables(read_sheets(source, encoding), mapped)
+    return read_tables(read_sheets(source, encoding), mapped, source.stem)[0]
+
+
+def read_tables(
+    sheets: Sequence[Sheet], mapped: ColumnMap, scheme_id: str
+) -> tuple[Imported, Pack]:
+    """Read sheets.
+
+    Args:
+        scheme_id: the scheme's id where neither map nor sheets give one.
+
+    Raises:
+        PackError: as `import_tables`.
+    """
+    tables, notes = find_tables(sheets, mapped)
     gathered = gather(tables)
     gathered.unread[:0] = notes
-    imported = assemble(gathered, mapped, source.stem)
-    build_pack(
+    imported = assemble(gathered, mapped, scheme_id)
+    pack = build_pack(
         imported.identity,
         {
             name: [
@@ -66,7 +80,7 @@ def import_tables(
             for name, columns_of_file in COLUMNS.items()
         },
     )
-    return imported
+    return imported, pack
 
 
 def write_tables(imported: Imported, out: Path) -> None:

@@ -93,20 +93,28 @@ class _Assembly:
             "px.csv": list((found.px or found.listed[1]).items()),
             "dx_map.csv": list(found.dx_map.items()),
             "px_map.csv": list(found.px_map.items()),
-            "weights.csv": [
-                (drg.code, drg.weight, drg.basic, drg.stable)
-                for drg in found.drgs.values()
-                if drg.weight or drg.basic or drg.stable
-            ],
+            # A DRG has the same weight under each variant.
+            "weights.csv": list(
+                dict.fromkeys(
+                    (drg.code, drg.weight, drg.basic, drg.stable)
+                    for drg in found.drgs.values()
+                    if drg.weight or drg.basic or drg.stable
+                )
+            ),
         }
         self.look_at_severities()
         return Imported(identity, rows, tuple(found.unread))
 
     def note(self, kind: str, message: str) -> None:
-        self.found.unread.append(Unread("", 0, message, False, kind))
+        self.tell(Unread("", 0, message, False, kind))
 
     def lost(self, row: Group | Subgroup, message: str) -> None:
-        self.found.unread.append(Unread(row.file, row.row, message))
+        self.tell(Unread(row.file, row.row, message))
+
+    def tell(self, one: Unread) -> None:
+        """Once, though a DRG be read for each variant of its ADRG."""
+        if one not in self.found.unread:
+            self.found.unread.append(one)
 
     def identity(self, scheme_id: str) -> Identity:
         said = {**self.found.scheme, **self.mapped.scheme}
@@ -146,16 +154,22 @@ class _Assembly:
             self.used.append(rule)
             yield "mdc", f"MDC{letter}", letter, mdc.name, str(rule)
             for adrg in own:
-                yield from self.adrg(adrg, by_adrg.pop(adrg.code, []))
+                drgs = by_adrg.get(adrg.code, [])
+                yield from self.adrg(
+                    adrg, [drg for drg in drgs if (drg.variant or adrg.variant) == adrg.variant]
+                )
+        for code in {adrg.code for adrg in self.adrg_order()}:
+            by_adrg.pop(code, None)
         for drgs in by_adrg.values():
             for drg in drgs:
                 self.lost(drg, f"{drg.code} stands under no ADRG of the ADRG list")
+        known = {drg.code for drg in self.found.drgs.values()}
         for code, group in self.found.owned.items():
-            if code not in self.found.drgs:
+            if code not in known:
                 self.lost(group, f"{code} has lists and does not stand in the DRG list")
 
     def mdc_order(self) -> list[str]:
-        letters = list(dict.fromkeys([*self.found.mdcs, *(code[0] for code in self.found.adrgs)]))
+        letters = list(dict.fromkeys([*self.found.mdcs, *(node[0] for node in self.found.adrgs)]))
         orders = {letter: group.order for letter, group in self.found.mdcs.items() if group.order}
         if orders:
             wrong = [letter for letter, order in orders.items() if not order.isdigit()]
@@ -173,8 +187,9 @@ class _Assembly:
 
     def add_ambiguous(self, by_adrg: Mapping[str, Sequence[Subgroup]]) -> None:
         """The groups of ambiguous cases (歧义病案), behind the ADRGs with procedures."""
+        known = {adrg.code for adrg in self.adrg_order()}
         for code, drgs in by_adrg.items():
-            if code[1:] != "QY" or code in self.found.adrgs:
+            if code[1:] != "QY" or code in known:
                 continue
             group = Group(code, drgs[0].file, drgs[0].row, drgs[0].name)
             group.conditions.append(("任意手术", group.file, group.row))
@@ -184,7 +199,7 @@ class _Assembly:
                 len(adrgs),
             )
             adrgs.insert(at, group)
-            self.found.adrgs = {a.code: a for a in adrgs}
+            self.found.adrgs = {a.node: a for a in adrgs}
 
     def conditions(self, group: Group, lists: Lists) -> Rule | None:
         """What is stated of a group; None where nothing is, or nothing that can be read."""
@@ -193,7 +208,7 @@ class _Assembly:
             try:
                 terms.append(parse_notation(text, lists, self.attributes))
             except NotationError as error:
-                told = f"the condition {text[:60]!r} of {group.code} cannot be read: {error}"
+                told = f"the condition {text[:60]!r} of {group.node} cannot be read: {error}"
                 self.found.unread.append(Unread(file, row, told))
         return joined(Or, terms) if terms else None
 
@@ -226,18 +241,18 @@ class _Assembly:
         return joined(And, terms)
 
     def adrg(self, adrg: Group, drgs: Sequence[Subgroup]) -> Iterator[Sequence[str]]:
-        lists = Lists(self.names, adrg.code, self.names.of(adrg.code))
+        lists = Lists(self.names, adrg.node, self.names.of(adrg.node))
         stated = self.conditions(adrg, lists)
         if stated is None and adrg.conditions:
             return
         if stated is None:
             stated = lists.all()
             if not lists.own:
-                self.lost(adrg, f"{adrg.code} has no codes and no condition")
+                self.lost(adrg, f"{adrg.node} has no codes and no condition")
                 return
         if not drgs:
-            self.lost(adrg, f"{adrg.code} has no DRG, so its cases go on to the next ADRG")
-        yield "adrg", adrg.code, adrg.code, adrg.name, str(stated)
+            self.lost(adrg, f"{adrg.node} has no DRG, so its cases go on to the next ADRG")
+        yield "adrg", adrg.node, adrg.code, adrg.name, str(stated)
         self.used.append(stated)
         if adrg.code[1:] == "QY":
             for drg in drgs:
@@ -248,7 +263,7 @@ class _Assembly:
                 self.lost(one.drg, one.fault)
             if one.note:
                 told = Unread(one.drg.file, one.drg.row, one.note, False, "name-and-digit")
-                self.found.unread.append(told)
+                self.tell(told)
             if one.rule is not None:
                 self.used.append(one.rule)
                 yield "drg", one.drg.code, one.drg.code, one.drg.name, str(one.rule)

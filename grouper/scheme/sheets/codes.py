@@ -6,10 +6,11 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+*†-]*%?")
+# A slash stands in codes of morphology only: C81.001M96590/3.
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+*†-]*(?:(?<=[0-9])/[0-9])?%?")
 _BLANKS = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u00ad]+")
 _BETWEEN = re.compile(r"[、，,;；|\n\r]+")
-_NAMED = re.compile(r"([A-Za-z0-9.+*†-]+)\s+(\S.*)", re.DOTALL)
+_NAMED = re.compile(r"([A-Za-z0-9.+*†/-]+)\s+(\S.*)", re.DOTALL)
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _GROUP = re.compile(r"[A-Z][A-Z0-9]{2,5}")
 
@@ -35,11 +36,15 @@ class Code(NamedTuple):
 
 def plain(text: str) -> str:
     """Full-width characters as half-width ones, and no blanks."""
+    if text.isascii() and text.isalnum():
+        return text
     return _BLANKS.sub("", unicodedata.normalize("NFKC", text))
 
 
 def split_codes(text: str) -> list[Code]:
     """The codes of a cell; what is no code has an empty `code`."""
+    if _CODE.fullmatch(text):
+        return [Code(text, text)]
     found: list[Code] = []
     for piece in _BETWEEN.split(text):
         written = piece.strip(" \t")

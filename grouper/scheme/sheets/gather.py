@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from grouper.scheme.sheets.codes import flag, group_code, mdc_letter, plain
 from grouper.scheme.sheets.find import Found
-from grouper.scheme.sheets.gathered import Gathered, Subgroup
+from grouper.scheme.sheets.gathered import Gathered, Group, Subgroup
 from grouper.scheme.sheets.rows import CODES_AT_MOST, RowReader
+from grouper.scheme.sheets.variants import OF_A_DRG, agree, settle
 from grouper.scheme.sheets.words import List, heading, list_of
 
 _DECIMAL = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
@@ -16,10 +17,15 @@ _NEXT = ("和", "且", "并且", "同时", "AND")
 
 
 def gather(tables: Iterable[Found]) -> Gathered:
-    """Read the rows of all tables."""
+    """Read the rows of all tables.
+
+    Raises:
+        PackError: rows that number the variants of an ADRG contradict one another.
+    """
     found = Gathered()
     for table in tables:
         _Reader(found, table).read()
+    settle(found)
     return found
 
 
@@ -88,7 +94,7 @@ class _Reader(RowReader):
             self.on_site(f"MDC{self.group.code}", self.carried, codes)
 
     def adrg(self) -> None:
-        text = self.cell("adrg")
+        text, variant = self.cell("adrg"), self.variant()
         if plain(text).upper().startswith("MDC") and mdc_letter(text):
             # Lists of an MDC beside its diagnoses, such as the procedures of MDCA.
             self.group, self.listed = self.own(self.into.mdcs, mdc_letter(text)), None
@@ -100,13 +106,17 @@ class _Reader(RowReader):
                 told = "; lists of a DRG stand in a table of DRG编码, 列表 and 编码"
                 self.empty(f"{text[:CODES_AT_MOST]!r} is no ADRG such as BB1{told if code else ''}")
                 return
-            if self.group is None or self.group.code != code:
-                self.listed = None
-            self.group = self.own(self.into.adrgs, code)
-            self.named(self.group, self.name("adrg_name") or behind.strip())
+            self.named(self.stated(code, variant), self.name("adrg_name") or behind.strip())
+        elif variant and self.group is not None and len(self.group.code) == 3:
+            self.named(self.stated(self.group.code, variant), self.name("adrg_name"))
         if self.group is None:
             self.empty("the row stands under no ADRG")
             return
+        if variant and not self.group.variant:
+            raise self.fault(
+                f"the column 情形 (variant) numbers MDC{self.group.code}",
+                "only ADRGs have variants; leave the cell empty",
+            )
         letter = mdc_letter(self.cell("mdc")) or self.group.code[0]
         if self.name("mdc_name"):
             self.named(self.own(self.into.mdcs, letter), self.name("mdc_name"))
@@ -114,6 +124,17 @@ class _Reader(RowReader):
             self.note("mdc", f"{self.group.code} stands under MDC{letter}; its letter holds")
         self.condition()
         self.members()
+
+    def stated(self, code: str, variant: int) -> Group:
+        """The ADRG, or the variant of it, that the row and those below it speak of."""
+        group = self.own(self.into.adrgs, code, variant)
+        if group is not self.group:
+            self.listed = None
+        self.group = group
+        self.into.stated.setdefault(code, {}).setdefault(
+            bool(variant), (self.file, self.row.number)
+        )
+        return group
 
     def owned(self) -> None:
         """Lists that a DRG has of its own."""
@@ -209,6 +230,7 @@ class _Reader(RowReader):
         row = Subgroup(
             code, self.file, self.row.number, code[:3], self.name("drg_name"),
             self.cell("when"), plain(weight), flags["basic"], flags["stable"],
+            self.variant() if "variant" in self.table.columns else None,
         )  # fmt: skip
         if adrg == code[:3] and self.name("adrg_name"):
             self.named(self.own(self.into.adrgs, adrg), self.name("adrg_name"))
@@ -218,20 +240,14 @@ class _Reader(RowReader):
 
     def merge(self, row: Subgroup) -> None:
         """A DRG of several tables (list, weights) is one; what differs is told."""
-        old = self.into.drgs.setdefault(row.code, row)
+        old = self.into.drgs.setdefault((row.code, row.variant or 0), row)
         if old is row:
             return
         if (old.file, old.name, old.weight) == (row.file, row.name, row.weight):
             self.note("duplicate", f"the DRG {row.code} stands twice")
-        for key in ("name", "when", "weight", "basic", "stable"):
-            new, known = getattr(row, key), getattr(old, key)
-            if new and known and new != known:
-                said = f"{key} of {row.code} is {new!r} here and {known!r} in row {old.row}"
-                if key == "name":
-                    self.note("name", said)
-                else:
-                    self.lost(f"{said} of {old.file}; the first holds")
-            setattr(old, key, known or new)
+        # A row that says which variants it is of, if only that it is of all, holds.
+        old.variant = row.variant if old.variant is None else old.variant
+        self.into.unread.extend(agree(old, row, ("when", *OF_A_DRG)))
 
     def severity(self, level: str) -> None:
         if not level:
@@ -277,4 +293,5 @@ class _Reader(RowReader):
 
     def scheme(self) -> None:
         if self.cell("key"):
-            self.into.scheme[self.cell("key").split()[0].lower()] = self.cell("value")
+            head, dot, name = self.cell("key").split()[0].partition(".")
+            self.into.scheme[f"{head.lower()}{dot}{name}"] = self.cell("value")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from grouper.errors import PackError
 from grouper.scheme.imported import Unread
 from grouper.scheme.sheets.cells import Row
-from grouper.scheme.sheets.codes import split_codes
+from grouper.scheme.sheets.codes import plain, split_codes
 from grouper.scheme.sheets.find import Found
-from grouper.scheme.sheets.gathered import Gathered, Group
+from grouper.scheme.sheets.gathered import Gathered, Group, node_name
 from grouper.scheme.sheets.words import List
 
 _REMARK = re.compile(r"注|备注|说明|合计|总计|制表|note\b|total\b", re.IGNORECASE)
+_VARIANT = re.compile(r"0*([1-9][0-9]?)")
 CODES_AT_MOST = 80
 """Characters of a cell that are told."""
 
@@ -97,9 +99,33 @@ class RowReader:
             self.note("name", f"{group.code} has two names, {group.name!r} and {name!r}")
         group.name = group.name or name
 
-    def own(self, groups: dict[str, Group], code: str) -> Group:
+    def own(self, groups: dict[str, Group], code: str, variant: int = 0) -> Group:
         """The group of a code, new where it is not there yet."""
-        return groups.setdefault(code, Group(code, self.file, self.row.number))
+        node = node_name(code, variant)
+        if node not in groups:
+            groups[node] = Group(code, self.file, self.row.number, variant=variant)
+        return groups[node]
+
+    def variant(self) -> int:
+        """The number in the column 情形 (variant); 0 where it is empty.
+
+        Raises:
+            PackError: it is no number; the row left out would change what other rows mean.
+        """
+        said = self.cell("variant")
+        if not said:
+            return 0
+        found = _VARIANT.fullmatch(plain(said).removeprefix("情形"))
+        if found is None:
+            raise self.fault(
+                f"the column 情形 (variant) holds {said[:CODES_AT_MOST]!r}",
+                "number the variants of an ADRG 1, 2, 3 …, at most 99; empty where it has one only",
+            )
+        return int(found.group(1))
+
+    def fault(self, message: str, hint: str) -> PackError:
+        """An error at the row."""
+        return PackError(message, file=self.file, line=self.row.number, hint=hint)
 
     def on_site(self, family: str, site: str, codes: Iterable[str]) -> None:
         """Put codes on a site of the body."""

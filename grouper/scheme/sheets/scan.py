@@ -73,7 +73,7 @@ TOKENS: tuple[tuple[str, str], ...] = (
         "owner",
         (
         r"(?!(?:any|and|not|the|pdx|ppx)(?![a-z0-9]))"
-        r"(?:MDC[A-Z]|[A-Z]{2}[0-9][A-Z0-9]{1,2}|[A-Z][A-Z0-9]{2})"
+        r"(?:MDC[A-Z]|[A-Z]{2}[0-9][A-Z0-9]{1,2}|[A-Z][A-Z0-9]{2}(?:_[0-9]{1,2})?)"
         rf"(?=\s*[.的]?\s*(?:{_LISTS}))"
         ),
     ),

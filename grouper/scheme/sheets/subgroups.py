@@ -28,7 +28,7 @@ _AGE_END = re.compile(r"((?:年龄)?\s*[<>≤≥＜＞]=?\s*[0-9]+\s*(?:周?岁|
 _ABOVE = re.compile(r"([0-9]+)岁以上")
 _EDGES = " ，,、；;：:（）()"
 _ANY_CC = Or((Severity("mcc"), Severity("cc")))
-_RANKS: Mapping[Rule, int] = {
+RANKS: Mapping[Rule, int] = {
     Severity("mcc"): 0,
     _ANY_CC: 1,
     Severity("cc"): 1,
@@ -36,6 +36,7 @@ _RANKS: Mapping[Rule, int] = {
     Not(_ANY_CC): 2,
     TRUE: 3,
 }
+"""Bare severities, in the order in which they are tried whatever that of the rows is."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,10 @@ def _ordered(found: list[Alternative]) -> list[Alternative]:
 
     A DRG with a further condition keeps the place that its row gives it.
     """
-    ranked = [a for a in found if a.rule in _RANKS]
-    ranked.sort(key=lambda a: _RANKS[a.rule] if a.rule is not None else 0)
+    ranked = [a for a in found if a.rule in RANKS]
+    ranked.sort(key=lambda a: RANKS[a.rule] if a.rule is not None else 0)
     places = iter(ranked)
-    inplace = [next(places) if a.rule in _RANKS else a for a in found]
+    inplace = [next(places) if a.rule in RANKS else a for a in found]
     always = [a for a in inplace if a.rule == TRUE]
     ordered = [a for a in inplace if a.rule != TRUE] + always
     rules = [a.rule for a in ordered]

@@ -15,12 +15,15 @@ ROLES: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "adrg": (
         "ADRG list with diagnoses and procedures ADRG目录与编码",
         ("adrg",),
-        ("adrg_name", "mdc", "mdc_name", "when", "list", "code", "name"),
+        ("variant", "adrg_name", "mdc", "mdc_name", "when", "list", "code", "name"),
     ),
     "drg": (
         "DRG list with weights DRG目录与权重",
         ("drg",),
-        ("drg_name", "adrg", "adrg_name", "mdc", "mdc_name", "when", "weight", "basic", "stable"),
+        (
+            "drg_name", "variant", "adrg", "adrg_name", "mdc", "mdc_name", "when", "weight",
+            "basic", "stable",
+        ),
     ),
     "drg_codes": (
         "lists that DRGs have of their own DRG编码表",
@@ -38,7 +41,7 @@ ROLES: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "dx_map": ("diagnoses of another edition 诊断对照", ("from", "to"), ()),
     "px_map": ("procedures of another edition 手术对照", ("from", "to"), ()),
     "scheme": ("what the scheme is called 方案", ("key", "value"), ()),
-}
+}  # fmt: skip
 """What a sheet may be: meaning, columns it must have, columns it may have. An ADRG list may also
 have columns of codes (`LISTS`), such as `pdx` or `any_px2`."""
 
@@ -61,6 +64,7 @@ _COLUMNS: Mapping[str, str] = {
     "drg_name": "DRG名称 DRG组名称 DRGS名称 病组名称 细分组名称 DRG分组名称 DRGNAME",
     "when": "入组条件 条件 分组条件 入组规则 细分条件 细分组条件 规则 CONDITION WHEN RULE",
     "order": "顺序 分组顺序 入组顺序 排序 ORDER",
+    "variant": "情形 情形序号 VARIANT",
     "weight": "权重 相对权重 DRG权重 病组权重 基准权重 RW WEIGHT 权重RW",
     "basic": "基础病组 是否基础病组 BASIC",
     "stable": "稳定病组 是否稳定病组 是否稳定 STABLE",
