@@ -26,6 +26,8 @@ from grouper.scheme.sheets.template import write_template
 Node = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 """MDC, its rule, ADRG, its rule, and its DRGs with theirs; sets by what they hold."""
 
+_MOST_ROWS = 1_048_575
+_MOST_CHARACTERS = 32_767
 _TABLES = {
     "head": "lines of scheme.toml",
     "severities": "MCC and CC",
@@ -57,6 +59,13 @@ def export_tables(pack: Pack, path: Path) -> tuple[str, ...]:
             f"the layout of spreadsheets cannot hold {pack.id}: {error.message}",
             hint="hand on the folder of the pack itself",
         ) from error
+    for name, rows in tables.items():
+        if len(rows) > _MOST_ROWS or any(len(cell) > _MOST_CHARACTERS for r in rows for cell in r):
+            raise OutputError(
+                f"the sheet {name} of {pack.id} is beyond what a workbook holds"
+                f" ({_MOST_ROWS:,} rows, {_MOST_CHARACTERS:,} characters in a cell)",
+                hint="hand on the folder of the pack itself",
+            )
     write_template(path, tables, pack.title or pack.id)
     unread = (f"not read again: {one}" for one in imported.unread if one.lost)
     return (*unread, *lacking(pack, back))

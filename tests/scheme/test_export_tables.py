@@ -160,6 +160,12 @@ def test_what_does_not_come_back_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "form.xlsx").is_file()
     with pytest.raises(OutputError, match="cannot hold small: there is no table of ADRGs"):
         export_tables(builder.bare(rows[:1], sets=sets), tmp_path / "none.xlsx")
+    long = " or ".join(f"age == {n}" for n in range(4000))
+    with pytest.raises(OutputError, match="sheet ADRG of small is beyond what a workbook holds"):
+        export_tables(
+            builder.bare([*rows[:5], ("adrg", "BR3", "BR3", long), rows[6]], sets=sets),
+            tmp_path / "none.xlsx",
+        )
 
 
 def test_the_command_ends_with_1_where_something_is_lost(tmp_path: Path) -> None:

@@ -242,6 +242,16 @@ def test_column_map(tmp_path: Path) -> None:
     assert ("BR2A", "age <= 6") in rules_of(found)
 
 
+def test_keys_of_a_scheme_keep_the_letters_of_a_name(tmp_path: Path) -> None:
+    sheets = change("方案", [("项目", "值"), ("ID", "x"), ("suffix.A", "ICU_H > 2")])
+    sheets["方案"] = [*sheets["方案"], ("attributes.ICU_H", "监护小时")]
+    sheets["DRG及权重"] = [*SHEETS["DRG及权重"], (6, "BR2A", "脑缺血性疾患")]
+    found = imported(tmp_path, sheets)
+    assert found.identity.id == "x"
+    assert found.identity.attributes == {"ICU_H": "监护小时"}
+    assert ("BR2A", "ICU_H > 2") in rules_of(found)
+
+
 @pytest.mark.parametrize(
     ("toml", "told", "hint"),
     [
