@@ -71,13 +71,18 @@ def tables(
     ] = False,
 ) -> None:
     """Import the tables that a bureau publishes, or the filled-in template (分组方案表格)."""
-    from grouper.scheme.import_tables import import_tables, write_tables
+    from grouper.scheme.import_tables import holds_example, import_tables, write_tables
     from grouper.scheme.pack import read_pack
 
     said = {"id": scheme_id} if scheme_id else {}
     imported = import_tables(
         source, columns=columns, encoding=check_encoding(encoding), scheme=said
     )
+    if holds_example(imported):
+        raise GrouperError(
+            f"{source} holds the made-up example of the template, and no pack is written",
+            hint="delete the example's rows in every sheet, and fill in those of the scheme",
+        )
     write_tables(imported, out)
     drgs = {drg.code for _, _, drg in read_pack(out).drg_rows()}
     typer.echo(f"{imported.identity.id}: {counted(len(drgs), 'DRG')}, written to {out}")

@@ -16,10 +16,11 @@ from grouper.scheme.sheets.cells import Sheet, read_sheets
 from grouper.scheme.sheets.columns import ColumnMap, read_map
 from grouper.scheme.sheets.find import find_tables
 from grouper.scheme.sheets.gather import gather
+from grouper.scheme.sheets.layout import TABLES
 from grouper.scheme.tables import COLUMNS, Line
 from grouper.scheme.write import write_pack
 
-__all__ = ["import_tables", "read_tables", "write_tables"]
+__all__ = ["holds_example", "import_tables", "read_tables", "write_tables"]
 
 
 def import_tables(
@@ -81,6 +82,19 @@ def read_tables(
         },
     )
     return imported, pack
+
+
+def holds_example(imported: Imported) -> bool:
+    """Whether all DRGs that the template makes up are there, with their names and weights."""
+    example = next(table for table in TABLES if table.name == "DRG")
+    headings = [column.zh for column in example.columns]
+    code, name, weight = map(headings.index, ("DRG编码", "DRG名称", "权重"))
+    named = {tuple(row[2:4]) for row in imported.rows.get("groups.csv", ()) if row[0] == "drg"}
+    weighed = {tuple(row[:2]) for row in imported.rows.get("weights.csv", ())}
+    return all(
+        (row[code], row[name]) in named and (row[code], row[weight]) in weighed
+        for row in example.example
+    )
 
 
 def write_tables(imported: Imported, out: Path) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from openpyxl import load_workbook
 from typer.testing import CliRunner
 
 from grouper import group, load_scheme
 from grouper.cli.scheme import scheme_app
-from grouper.errors import OutputError
+from grouper.errors import GrouperError, OutputError
 from grouper.scheme import pack_folder
 from grouper.scheme.export_tables import lacking
 from grouper.scheme.import_tables import import_tables, write_tables
@@ -21,11 +22,20 @@ from grouper.scheme.sheets.template import write_template
 from tests.scheme.published import Rows, answers, come_back, folder, lost
 
 
-def test_template_imports_as_it_is(tmp_path: Path) -> None:
+def test_the_example_of_the_template_is_a_scheme_and_no_regions(tmp_path: Path) -> None:
     run = CliRunner()
     form, pack = tmp_path / "form.xlsx", tmp_path / "pack"
     assert run.invoke(scheme_app, ["template", str(form)]).exit_code == 0
-    done = run.invoke(scheme_app, ["import", "tables", str(form), "--out", str(pack)])
+    wanted = ["import", "tables", str(form), "--out", str(pack)]
+    unfilled = run.invoke(scheme_app, wanted).exception
+    assert isinstance(unfilled, GrouperError)
+    assert "made-up example" in unfilled.message
+    assert not pack.exists()
+    book = load_workbook(form)
+    weight = next(cell for cell in book["DRG"][2] if cell.value == 20.5)
+    weight.value = 20.25
+    book.save(form)
+    done = run.invoke(scheme_app, wanted)
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [f"my-region: 14 DRGs, written to {pack}"]
     _, findings = lint(read_layers(pack))

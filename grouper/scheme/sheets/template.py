@@ -28,8 +28,8 @@ _NOTATION: Final[Sequence[tuple[str, str, str]]] = (
     ('规则: pdx in FR2.dx and mcc', "rule: …", "方案包的规则语言 the pack's own language"),
 )  # fmt: skip
 _EXAMPLE: Final = (
-    "各工作表已填一个虚构的小方案，可直接导入；请删去示例行再填写。",
-    "Every sheet holds rows of a made-up scheme that imports as it is: delete and fill in.",
+    "各工作表已填一个虚构的小方案作为示例；请删去示例行再填写，否则不予导入。",
+    "Every sheet holds rows of a made-up scheme: delete them and fill in, else it is not imported.",
 )
 _SCHEME: Final = (
     "各工作表已填方案 {}，修改后可再导入。",
