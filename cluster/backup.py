@@ -199,11 +199,17 @@ def _state_files(state: Path, work: Path) -> Iterator[tuple[Path, str]]:
         return
     snapshot = work / f".{REGISTER}"
     if (state / REGISTER).is_file():
-        with (
-            closing(sqlite3.connect(f"file:{state / REGISTER}?mode=ro", uri=True)) as live,
-            closing(sqlite3.connect(snapshot)) as copy,
-        ):
-            live.backup(copy)
+        try:
+            with (
+                closing(sqlite3.connect(f"file:{state / REGISTER}?mode=ro", uri=True)) as live,
+                closing(sqlite3.connect(snapshot)) as copy,
+            ):
+                live.backup(copy)
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"the register {state / REGISTER} cannot be read: {error}",
+                hint="work as the server's user: even who reads it writes files beside it",
+            ) from error
         yield snapshot, REGISTER
         snapshot.unlink()
     for path in sorted(state.rglob("*")):

@@ -94,6 +94,11 @@ def test_what_is_refused(data: Path, tmp_path: Path) -> None:
         back_up(data, state, data / "backup")
     with pytest.raises(OutputError, match="is not a backup: No such file or directory"):
         restore(data, tmp_path / "fresh", tmp_path / "fresh" / ".grouper")
+    state.mkdir()
+    (state / "runs.sqlite").write_text("no register")
+    with pytest.raises(OutputError, match=r"runs\.sqlite cannot be read: file is not a database"):
+        back_up(data, state, tmp_path / "backup")
+    shutil.rmtree(state)
     back_up(data, state, tmp_path / "backup")
     with pytest.raises(OutputError, match="is there already"):
         restore(tmp_path / "backup", data, data / ".grouper")
