@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from pyarrow import fs
 
 from grouper.cachedir import cache_root
-from grouper.errors import OutputError, RegionError, RunError
+from grouper.errors import GrouperError, OutputError, RegionError, RunError
 from grouper.parts import file_digest, unwritable
 
 MANIFEST = "manifest.json"
@@ -180,7 +180,14 @@ def _beside(place: str) -> Iterator[tuple[fs.FileSystem, str, Path]]:
     """A store with the path in it, and where a copy may lie here meanwhile."""
     system, path = opened(place)
     with tempfile.TemporaryDirectory(dir=_transfer_root()) as work:
-        yield system, path, Path(work) / PurePosixPath(path).name
+        target = Path(work) / PurePosixPath(path).name
+        try:
+            yield system, path, target
+        except GrouperError as error:
+            for name, text in vars(error).items():  # the copy is of no concern to the user
+                if isinstance(text, str):
+                    setattr(error, name, text.replace(str(target), place))
+            raise
 
 
 @contextmanager

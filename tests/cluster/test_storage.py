@@ -199,6 +199,8 @@ def test_commands_from_store_to_store(store: fs.S3FileSystem, tmp_path: Path) ->
     ]
     refused = ("group", "--scheme", "chs-core", "--cases", region / "cases", "--out")
     assert "holds other things" in typed(*refused, f"{place}/run", code=1)
+    other = typed(*refused, f"{place}/grouped.csv", code=1)
+    assert f"error: {place}/grouped.csv cannot be written: results are Parquet" in other
     assert "cannot list" in typed("report", f"{place}/nothing", code=1)
 
 
