@@ -37,6 +37,7 @@ from grouper.scheme import load_scheme
 EMPTY = "/bench.Echo/Empty"
 PER_SECOND, MILLISECONDS, SHARE, CASES = 200, 5.0, 0.6, 500_000
 """The goals."""
+TURNS = 10
 
 BARE = """
 import asyncio, sys, grpc
@@ -119,8 +120,11 @@ async def latency(call, per_second: int, seconds: float) -> list[float]:
     return found
 
 
-async def unary(address: str, empty: str, seconds: float) -> tuple[float, float, float, float]:
-    """Calls a second of the empty method and of `GroupCase`, and their latency at a fixed rate."""
+async def unary(address: str, empty: str, seconds: float) -> tuple[np.ndarray, float, float]:
+    """Calls a second of the empty method and of `GroupCase`, and their latency at a fixed rate.
+
+    Both are called in turn, a row of the result each time.
+    """
     async with (
         grpc.aio.insecure_channel(address) as channel,
         grpc.aio.insecure_channel(empty) as bare,
@@ -128,13 +132,16 @@ async def unary(address: str, empty: str, seconds: float) -> tuple[float, float,
         group, message = GroupingServiceStub(channel).GroupCase, request()
         nothing = bare.unary_unary(EMPTY)
         await rate(lambda: group(message), 1)
-        empty_rate, group_rate = 0.0, 0.0
-        for _ in range(3):
-            empty_rate = max(empty_rate, await rate(lambda: nothing(b""), seconds / 3))
-            group_rate = max(group_rate, await rate(lambda: group(message), seconds / 3))
+        turns = [
+            [
+                await rate(call, seconds / TURNS)
+                for call in (lambda: nothing(b""), lambda: group(message))
+            ]
+            for _ in range(TURNS)
+        ]
         empty_waits = await latency(lambda: nothing(b""), PER_SECOND, seconds)
         waits = await latency(lambda: group(message), PER_SECOND, seconds)
-    return empty_rate, group_rate, np.percentile(empty_waits, 99), np.percentile(waits, 99)
+    return np.array(turns), np.percentile(empty_waits, 99), np.percentile(waits, 99)
 
 
 def batches(source: CaseSource, *, plain: bool) -> Iterator[pa.RecordBatch]:
@@ -185,7 +192,7 @@ def batch_rate(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--streams", type=int, nargs="*", default=[1, 2])
     options = parser.parse_args()
@@ -200,10 +207,9 @@ def main() -> None:
         server([*grouper, "--data", data]) as address,
         server([sys.executable, "-c", BARE]) as empty,
     ):
-        empty_rate, group_rate, empty_wait, wait = asyncio.run(
-            unary(address, empty, options.seconds)
-        )
-        share = group_rate / empty_rate
+        turns, empty_wait, wait = asyncio.run(unary(address, empty, options.seconds))
+        empty_rate, group_rate = np.median(turns, axis=0)
+        share = np.median(turns[:, 1] / turns[:, 0])
         table(
             ["method", "calls/s", f"99 % within, at {PER_SECOND} calls/s"],
             [

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ import grpc
 import pyarrow as pa
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from cluster.drg.v1 import grouping_service_pb2, run_service_pb2
 from cluster.drg.v1 import grouping_service_pb2_grpc as grouping_grpc
@@ -73,7 +75,6 @@ class FrontEnd:
             *(self.metrics, self._tracing, AuditLog(config.state)),
         )
         self._server = grpc.aio.server(
-            interceptors=(self._door,),
             options=(
                 # Two servers on one port would share its calls at random.
                 ("grpc.so_reuseport", 0),
@@ -113,12 +114,13 @@ class FrontEnd:
             *(self._config.data, self._shelf, self._register, self._supervisor, self._executor),
             self._config.buckets,
         )
-        grouping_grpc.add_GroupingServiceServicer_to_server(grouping, server)
-        run_grpc.add_RunServiceServicer_to_server(runs, server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection(
-            (GROUPING, RUNS, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-        )
+        inside = self._door.before(server)
+        grouping_grpc.add_GroupingServiceServicer_to_server(grouping, inside)
+        run_grpc.add_RunServiceServicer_to_server(runs, inside)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, inside)
+        names = (GROUPING, RUNS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        answers = reflection.aio.ReflectionServicer(names)
+        add_ServerReflectionServicer_to_server(answers, inside)  # type: ignore[no-untyped-call]
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         _see_free(self._config)
         try:
@@ -237,6 +239,9 @@ async def serve(config: ServerConfig, started: Callable[[int], None]) -> None:
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stopped.set)
     async with FrontEnd(config) as front:
+        # The schemes stay to the end; they are not looked through for garbage on and on.
+        gc.collect()
+        gc.freeze()
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(signal.SIGHUP, front.reload)
         started(front.port)

@@ -6,11 +6,11 @@ The services behind it know none of this; they answer, or raise an error of the 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
@@ -52,7 +52,7 @@ class _Call:
             self.run_id = run.run_id
 
 
-class Door(grpc.aio.ServerInterceptor):
+class Door:
     """Identifies callers, holds roles and limits, and turns errors into statuses.
 
     Args:
@@ -85,18 +85,19 @@ class Door(grpc.aio.ServerInterceptor):
         """Ends when every audit line is on disk."""
         self._scribe.shutdown()
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Wraps every method but health's, each once."""
-        method: str = handler_call_details.method
-        if (wrapped := self._wrapped.get(method)) is not None:
-            return wrapped
-        handler = await continuation(handler_call_details)
+    def before(self, server: grpc.aio.Server) -> grpc.aio.Server:
+        """What services are added to in place of the server, so that their calls pass here.
+
+        An interceptor would do the same, for a part of the time of every call.
+        """
+        return cast("grpc.aio.Server", _Doorway(self, server))
+
+    def guard(self, method: str, handler: Any) -> Any:
+        """A method's handler as it is called from outside; health's stays open."""
         if handler is None or method in OPEN:
             return handler
+        if (wrapped := self._wrapped.get(method)) is not None:
+            return wrapped
         if handler.response_streaming:
             make = (
                 grpc.stream_stream_rpc_method_handler
@@ -255,3 +256,30 @@ class Door(grpc.aio.ServerInterceptor):
             # A caller that went away is noted as well; nobody waits for that line.
             if call.code != "CANCELLED":
                 await asyncio.wrap_future(note)
+
+
+class _Doorway:
+    """The part of a server that services are added to."""
+
+    def __init__(self, door: Door, server: grpc.aio.Server) -> None:
+        self._door, self._server = door, server
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """Adds the handlers of a service, behind the door."""
+        behind = tuple(_Behind(self._door, handler) for handler in handlers)
+        self._server.add_generic_rpc_handlers(behind)
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+        """Adds nothing: a server of this kind finds methods by their generic handlers."""
+
+
+class _Behind(grpc.GenericRpcHandler):
+    """The handlers of a service, each guarded."""
+
+    def __init__(self, door: Door, handlers: grpc.GenericRpcHandler) -> None:
+        self._door, self._handlers = door, handlers
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """The handler of a method; None where it is another service's."""
+        found = self._handlers.service(handler_call_details)
+        return self._door.guard(handler_call_details.method, found)
