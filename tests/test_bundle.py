@@ -75,6 +75,7 @@ def test_installs_and_groups_without_a_network(bundle: Path, tmp_path: Path) -> 
     )  # fmt: skip
     assert grouped.returncode == 0, grouped.stderr
     assert "1 case: 1 grouped" in grouped.stdout
+    assert (tmp_path / "place" / "share" / "docs" / "service.md").is_file()
     (moved / "LICENSE").write_text("another one")
     altered = alone(moved / "install.sh", tmp_path / "other", PYTHON=base)
     assert altered.returncode == 1

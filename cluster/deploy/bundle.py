@@ -97,6 +97,7 @@ def gather(folder: Path, extras: Iterable[str], wheels: Path | None, target: lis
         (own,) = Path(scratch).glob("*.whl")
         shutil.copy(own, folder / own.name)
     shutil.copytree(DEPLOY / "systemd", folder / "systemd")
+    shutil.copytree(PROJECT / "docs", folder / "docs", ignore=shutil.ignore_patterns("*.py"))
     for source in (
         DEPLOY / "install.sh",
         DEPLOY / "server.toml",

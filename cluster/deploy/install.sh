@@ -36,7 +36,7 @@ offline="--no-index --disable-pip-version-check --quiet --no-deps"
 "$prefix/bin/python" -m pip install $offline --require-hashes --find-links wheels -r requirements.lock
 "$prefix/bin/python" -m pip install $offline --force-reinstall ./drg_grouper-*.whl
 mkdir -p "$prefix/share"
-cp README.md README.zh-CN.md LICENSE requirements.lock "$prefix/share/"
+cp -R README.md README.zh-CN.md docs LICENSE requirements.lock "$prefix/share/"
 "$prefix/bin/grouper" warmup
 
 if [ "$service" = yes ]; then
