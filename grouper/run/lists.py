@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grouper.cases import COLUMNS, Column
-from grouper.errors import PolicyError
 from grouper.parts import part_name
 from grouper.quality.across import find_overlaps
 from grouper.quality.evaluate import Plan, make_plan
-from grouper.quality.registry import COLUMNS_READ, DUPLICATE, OVERLAP, RULES
+from grouper.quality.registry import COLUMNS_READ, OVERLAP
 from grouper.quality.scan import Merging, merge_part
 from grouper.quality.scores import HospitalName, Tally, quality_tables
 from grouper.run.context import Context
@@ -43,19 +42,8 @@ def list_plan(context: Context) -> Plan | None:
 
 
 def rejecting_plan(context: Context) -> Plan:
-    """The rules of data quality that reject; those that lack a column are told of.
-
-    Raises:
-        PolicyError: a rule compares cases with each other, which no single case can break.
-    """
+    """The rules of data quality that reject; those that lack a column are told of."""
     policy = context.policy
-    across = [c for c in policy.reject if RULES[c].across and c != DUPLICATE]
-    if across:
-        raise PolicyError(
-            f"the rule '{across[0]}' compares cases with each other and only reports",
-            key="reject",
-            hint="take it out of reject; `grouper quality` tells which cases break it",
-        )
     thresholds = policy.quality.thresholds(policy.reject)
     columns = context.sources["cases"].columns
     whole = make_plan(context.scheme, thresholds, columns)
