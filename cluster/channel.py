@@ -1,6 +1,7 @@
 """The client's connection: encrypted or on loopback, with its credentials and its patience."""
 
 import json
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def open_channel(server: str, credentials: Credentials | None) -> grpc.Channel:
     """A connection that repeats what may be repeated, and sends the token with every call.
 
     Raises:
-        ConfigError: plaintext beyond loopback, or a file that cannot be read.
+        ConfigError: plaintext beyond loopback, or a file that cannot be read or used.
     """
     try:
         here = is_loopback(parse_listen(server)[0])
@@ -69,15 +70,7 @@ def open_channel(server: str, credentials: Credentials | None) -> grpc.Channel:
         ("grpc.per_rpc_retry_buffer_size", IN_FLIGHT * codec.MESSAGE_BYTES + (1 << 20)),
     )
     if known.encrypted:
-        try:
-            files = (known.ca, known.key, known.certificate)
-            root, key, certificate = (path.read_bytes() if path else None for path in files)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read {error.filename}: {error.strerror}", hint="see its place and rights"
-            ) from None
-        secret = grpc.ssl_channel_credentials(root, key, certificate)
-        channel = grpc.secure_channel(server, secret, options=options)
+        channel = grpc.secure_channel(server, _secret(known), options=options)
     elif here:
         channel = grpc.insecure_channel(server, options=options)
     else:
@@ -86,6 +79,38 @@ def open_channel(server: str, credentials: Credentials | None) -> grpc.Channel:
             hint="use TLS: give the root that signed the server's certificate",
         )
     return grpc.intercept_channel(channel, _Bearer(known.token)) if known.token else channel
+
+
+def _secret(known: Credentials) -> grpc.ChannelCredentials:
+    """What gRPC speaks TLS with.
+
+    Raises:
+        ConfigError: a file cannot be read or used.
+    """
+    if (known.certificate is None) != (known.key is None):
+        raise ConfigError(
+            "a certificate of one's own and its key are given together",
+            hint="name both: --certificate and --key",
+        )
+    files = (known.ca, known.key, known.certificate)
+    try:
+        root, key, certificate = (path.read_bytes() if path else None for path in files)
+        # gRPC itself would fail every handshake without saying why, or end the process.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if known.ca is not None:
+            context.load_verify_locations(known.ca)
+        if known.certificate is not None:
+            context.load_cert_chain(known.certificate, known.key, password="")
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"the root, the certificate or its key is not usable: {error.reason}",
+            hint="all three must be PEM, the key without a password, and belong together",
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {error.filename}: {error.strerror}", hint="see its place and rights"
+        ) from None
+    return grpc.ssl_channel_credentials(root, key, certificate)
 
 
 class _Bearer(

@@ -307,7 +307,10 @@ def _service_error(error: grpc.RpcError) -> ServiceError:
             violations += [Violation(v.field, v.description) for v in bad_request.field_violations]
     name = error.code().name
     if name == "UNAVAILABLE" and not hint:
-        hint = "is the server there? `grouper serve` starts one"
+        hint = (
+            "is the server there (`grouper serve` starts one), and where it is encrypted, "
+            "did --ca's root sign its certificate for this name?"
+        )
     message = error.details() or name
     return ServiceError(
         f"{place}: {message}" if place else message,

@@ -145,13 +145,16 @@ def submit(
     with connected(server, ca, certificate, key) as client:
         from cluster.follow import follow_run, hospital_names
         from cluster.server.config import is_loopback, parse_listen
+        from grouper.stores import is_address
 
         here = is_loopback(parse_listen(server)[0])
+        # A region that is named below the data folder has its run there, too.
+        near = here and Path(region).exists() and not is_address(out)
         run = client.start_run(
             region=_place(region, here=here),
             scheme=_place(scheme, here=here),
             policy=_place(policy, here=here),
-            out=str(Path(out).resolve()) if here else out,
+            out=str(Path(out).resolve()) if near else out,
             encoding=encoding,
             request_id=request_id,
         )

@@ -54,6 +54,8 @@ def test_submit_and_follow(tmp_path: Path) -> None:
         assert "24 of 24" in ended.stdout
         again = submit(tmp_path, address, "--request-id", "once")
         assert again.stdout.split()[1] == ended.stdout.split()[1]
+        below = ("--out", "run", "--scheme", "chs-core", "--policy", "guigang-points", "--follow")
+        assert "24 of 24" in typed("submit", "region", *below, "--server", address)
         other = ("--out", tmp_path / "other", "--server", address)
         policy = ("--scheme", "chs-core", "--policy")
         wrong = typed("submit", "elsewhere", *policy, "guigang-points", *other, code=1)

@@ -30,6 +30,18 @@ def test_a_client_trusts_only_its_root(hall: Hall, tmp_path: Path) -> None:
     assert caught.value.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 
+def test_files_that_a_client_cannot_use(authority: Authority, pair: Pair) -> None:
+    other = authority.sign("localhost")
+    for wrong, told in (
+        ({"certificate": pair.certificate}, "given together"),
+        ({"certificate": pair.certificate, "key": other.key}, "KEY_VALUES_MISMATCH"),
+        ({"ca": pair.key}, "NO_CERTIFICATE"),
+        ({"ca": Path("/nowhere")}, "cannot read /nowhere"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            Client("localhost:443", credentials=Credentials(**wrong))
+
+
 def test_a_client_never_sends_plaintext_away() -> None:
     with pytest.raises(ConfigError, match="without encryption"):
         Client("example.org:443", credentials=Credentials(token="secret", encrypted=False))
