@@ -191,16 +191,22 @@ def look_up(
         found: int32[n], out.
     """
     slots, lengths, _ = index
-    listed = True
+    left = 0
     for i in range(len(found)):
-        kind = _listed(slots, text, np.int64(bounds[i]), np.int64(bounds[i + 1]))
+        start, n = np.int64(bounds[i]), np.int64(bounds[i + 1]) - np.int64(bounds[i])
+        kind = np.int64(-1)
+        if n <= 8 and start + 8 <= len(text):
+            kind = _find(slots, load_word(text, start) & _KEEP[n], np.uint64(0), np.uint64(0), n)
         found[i] = kind
-        listed &= kind >= 0
-    # Apart, because few are not listed and the loop for all others is the faster for it.
-    for i in range(0 if listed else len(found)):
+        left += 1 if kind < 0 else 0
+    # Apart, because most codes are short and listed, and their loop is the faster for it.
+    for i in range(len(found) if left else 0):
         if found[i] < 0:
             start, end = np.int64(bounds[i]), np.int64(bounds[i + 1])
-            found[i] = _unlisted(slots, lengths, text, start, end)
+            kind = _listed(slots, text, start, end)
+            if kind < 0:
+                kind = _unlisted(slots, lengths, text, start, end)
+            found[i] = kind
 
 
 @kernel(
