@@ -1,6 +1,6 @@
 """`grouper rerun`: seconds after start-up, memory of all processes, cost per case as regions grow.
 
-    python benchmarks/rerun.py [--cases 1 5 10 20] [--workers 2] [--hospitals 450] [--runs 1]
+    python benchmarks/rerun.py [--cases 1 5 10 20] [--workers 2] [--hospitals 450] [--runs 3]
 
 A region has 45 hospitals a million cases (450 for ten million), or as many as are named. Workers
 are started first and settle the first region unmeasured; then each region is settled in turn, anew
