@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from cluster.errors import RequestError, Violation
-from cluster.ipcguard import plain_bytes, unpacked_bytes
+from cluster.ipcguard import ColumnTypeError, plain_bytes, unpacked_bytes
 
 MESSAGE_BYTES = 3 << 20
 """Largest Arrow IPC stream in one message; a gRPC message is 4 MiB at most by default."""
@@ -42,11 +42,19 @@ def decode(data: bytes, field: str, unpacked: int = UNPACKED_BYTES) -> pa.Table:
     try:
         size = unpacked_bytes(data)
         if size <= unpacked:
-            with pa.ipc.open_stream(data) as reader:
+            source = pa.BufferReader(data)
+            with pa.ipc.open_stream(source) as reader:
                 table = reader.read_all()
+            if behind := len(data) - source.tell():
+                raise ValueError(f"{behind:,} bytes stand behind its end")
             # The kernels trust offsets and indices; bytes from outside may point anywhere.
             table.validate(full=True)
             size = sum(plain_bytes(column) for column in table.columns)
+    except ColumnTypeError as error:
+        raise RequestError(
+            Violation(field, str(error)),
+            hint="send texts as string, codes as list of string; leave out what is no case column",
+        ) from error
     except (pa.ArrowException, OSError, ValueError, UnicodeDecodeError) as error:
         first_line = str(error).partition("\n")[0]
         raise RequestError(

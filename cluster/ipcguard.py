@@ -17,6 +17,10 @@ _DATA = 1  # field of DictionaryBatch
 _BUFFER_BYTES = 16
 
 
+class ColumnTypeError(ValueError):
+    """A column has a type that no case column may have."""
+
+
 def unpacked_bytes(data: bytes) -> int:
     """Bytes that the bodies of an IPC stream take once they are decompressed.
 
@@ -97,7 +101,7 @@ def plain_bytes(array: pa.Array | pa.ChunkedArray) -> int:
     """Bytes that the values of a valid column take once no dictionary stands for them.
 
     Raises:
-        ValueError: a type that no case column has, and whose values may repeat without end.
+        ColumnTypeError: a type that no case column has, and whose values may repeat without end.
     """
     if isinstance(array, pa.ChunkedArray):
         return sum(plain_bytes(chunk) for chunk in array.chunks)
@@ -108,7 +112,7 @@ def plain_bytes(array: pa.Array | pa.ChunkedArray) -> int:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return int(array.nbytes) + plain_bytes(array.flatten())
     if pa.types.is_nested(kind) or kind.id in _UNBOUNDED or isinstance(kind, pa.BaseExtensionType):
-        raise ValueError(f"columns of type {kind} are not taken")
+        raise ColumnTypeError(f"columns of type {kind} are not taken")
     return int(array.nbytes)
 
 
@@ -118,7 +122,7 @@ def _bytes_of_each(values: pa.Array) -> pa.Array:
         return pc.cast(pc.binary_length(values), pa.int64())
     if pa.types.is_primitive(kind):
         return pa.array([8] * len(values), pa.int64())
-    raise ValueError(f"dictionaries of type {kind} are not taken")
+    raise ColumnTypeError(f"dictionaries of type {kind} are not taken")
 
 
 _UNBOUNDED = {

@@ -325,6 +325,13 @@ def _read_ipc(part: Part, chosen: Mapping[str, str]) -> Iterator[pa.RecordBatch]
         )
         for batch in batches:
             yield batch.select(theirs).rename_columns(ours)
+        if isinstance(reader, pa.RecordBatchStreamReader) and stream.tell() < stream.size():
+            # As `cat a b > c` leaves it: the cases behind the end would be lost without a word.
+            raise CaseTableError(
+                f"{stream.size() - stream.tell():,} bytes stand behind the end of the stream",
+                file=part.name,
+                hint="give each stream as a file of its own",
+            )
 
 
 def _read_csv(

@@ -180,6 +180,15 @@ def test_a_known_name_with_a_wrong_type(tmp_path: Path, column: str, values: pa.
     assert "must be" in caught.value.hint
 
 
+def test_a_second_stream_in_a_file_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "two.arrows"
+    write_ipc(TABLE, path, stream=True)
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(CaseTableError, match="bytes stand behind the end") as caught:
+        cases_of(open_cases(path, wanted=WANTED))
+    assert caught.value.hint == "give each stream as a file of its own"
+
+
 def test_registry_is_complete() -> None:
     for column in COLUMNS.values():
         assert column.en

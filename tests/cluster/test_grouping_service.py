@@ -195,12 +195,14 @@ def _wild_offsets() -> bytes:
         (b"PAR1 is something else", "not one complete Arrow IPC stream"),
         (_truncated(), "not one complete Arrow IPC stream"),
         (_wild_offsets(), "not one complete Arrow IPC stream"),
+        (codec.encode(table(1)) * 2, "bytes stand behind its end"),
+        (codec.encode(pa.table({"x": pa.array(["1"], pa.string_view())})), "arrow_ipc: columns of"),
         (bytes(codec.MESSAGE_BYTES + 1), "at most"),
         (codec.encode(pa.table({"case_id": ["1"]})), "dx is missing"),
         (codec.encode(pa.table({"case_id": ["1"], "dx": [["A"]], "age": ["x"]})), "age has the"),
         (codec.encode(pa.table({"case_id": pa.nulls(200_000), "dx": pa.nulls(200_000)})), "at mo"),
     ],
-    ids=["empty", "garbage", "truncated", "offsets", "large", "no dx", "type", "rows"],
+    ids=["empty", "garbage", "truncated", "offsets", "two", "view", "large", "no dx", "type", "rows"],
 )
 def test_malformed_bytes(stub: GroupingServiceStub, data: bytes, told: str) -> None:
     request = grouping_service_pb2.GroupBatchRequest(arrow_ipc=data)
