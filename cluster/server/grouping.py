@@ -24,6 +24,9 @@ T = TypeVar("T")
 _AT_ONCE = 3
 """Messages of a stream that were read and are not yet answered."""
 
+_EXPLAINED_CODES = 200
+"""Most codes of a case that is explained: the work grows with their square, and no list has more."""
+
 
 class SchemeShelf:
     """The schemes that a server holds, by id."""
@@ -86,10 +89,14 @@ class GroupingService(service.GroupingServiceServicer):
     async def GroupCase(  # noqa: N802 - named by the contract
         self, request: messages.GroupCaseRequest, context: Any
     ) -> messages.GroupCaseResponse:
-        """One case, now. Raises RequestError where the request holds no case."""
+        """One case, now. Raises RequestError: no case, or too many codes to explain."""
         scheme = self._shelf.find(request.scheme)
         if not request.HasField("case"):
             raise RequestError(Violation("case", "must be set"))
+        codes = len(request.case.dx) + len(request.case.px)
+        if request.explain and codes > _EXPLAINED_CODES:
+            told = f"{codes:,} codes; at most {_EXPLAINED_CODES} are explained"
+            raise RequestError(Violation("case", told), hint="group it without `explain`")
         case = case_values(request.case)
         result = self._shelf.group(scheme, case)
         self._metrics.grouped(

@@ -140,6 +140,14 @@ def test_the_contract_has_the_fields_of_the_engine(told: type, message: type[Mes
     assert set(message.DESCRIPTOR.fields_by_name) == theirs
 
 
+def test_a_list_too_long_to_explain(client: Client) -> None:
+    codes = ["K35.900"] * 300
+    assert client.group_case(dx=codes).result.mdc == "G"
+    with pytest.raises(ServiceError, match="300 codes; at most 200 are explained") as caught:
+        client.group_case(dx=codes, explain=True, nearby=True)
+    assert (caught.value.status, caught.value.reason) == ("INVALID_ARGUMENT", "BAD_REQUEST")
+
+
 def test_the_schemes_are_listed(client: Client) -> None:
     (scheme,) = client.schemes()
     assert (scheme.id, scheme.digest) == ("chs-core", load_scheme("chs-core").digest)
@@ -202,7 +210,7 @@ def _wild_offsets() -> bytes:
         (codec.encode(pa.table({"case_id": ["1"], "dx": [["A"]], "age": ["x"]})), "age has the"),
         (codec.encode(pa.table({"case_id": pa.nulls(200_000), "dx": pa.nulls(200_000)})), "at mo"),
     ],
-    ids=["empty", "garbage", "truncated", "offsets", "two", "view", "large", "no dx", "type", "rows"],
+    ids="empty garbage truncated offsets two view large no_dx type rows".split(),
 )
 def test_malformed_bytes(stub: GroupingServiceStub, data: bytes, told: str) -> None:
     request = grouping_service_pb2.GroupBatchRequest(arrow_ipc=data)
