@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cluster.server.config import ServerConfig
 from grouper.errors import MissingExtraError
+from grouper.stores import is_address
 
 _MOST = 200
 
@@ -55,6 +56,7 @@ def page_beside(settings: ServerConfig, listen: str, runs: Sequence[Path]) -> It
                 ended=row["ended"],
                 failure=row["failure_message"],
                 hint=row["failure_hint"],
+                address=row["out"] if is_address(row["out"]) else "",
             )
             for row in _rows(register)
         ]

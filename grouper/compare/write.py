@@ -72,7 +72,8 @@ def _tables(found: Comparison) -> dict[str, dict[str, Any]]:
         for c in found.causes
     ]
     return {
-        "causes": table("cause detail cases d_points effect", causes),
+        # A case may have several causes, so that the numbers of cases have no sum.
+        "causes": table("cause detail odd_cases d_points effect", causes),
         "by_pool": table(f"pool {_CHANGE}", found.by_pool),
         "by_level": table(f"level {_CHANGE}", found.by_level),
         "by_hospital": table(f"hospital level {_CHANGE} d_paid d_due", found.by_hospital),

@@ -234,7 +234,7 @@ class HospitalPages:
                 "region": self.view.region[name],
                 "rank": rank,
                 "of": len(level),
-                "all": [round(value, 4) for value in level],
+                "all": level,
             }
         return values
 

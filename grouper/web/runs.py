@@ -30,6 +30,7 @@ class RunStatus:
     Attributes:
         name: what people call it.
         folder: its run folder.
+        address: where it lies in an object store; then no folder of this machine is looked at.
         state: `queued`, `running`, `succeeded`, `failed` or `cancelled`.
         estimated_end, started, ended: seconds since 1970, None where unknown.
         failure, hint: why it failed, and what to do.
@@ -48,6 +49,7 @@ class RunStatus:
     ended: float | None = None
     failure: str = ""
     hint: str = ""
+    address: str = ""
 
 
 RunSource = Callable[[], Sequence[RunStatus]]
@@ -190,6 +192,8 @@ class RunBook:
         fault = ""
         manifest: Manifest | None = None
         stages: tuple[Stage, ...] = ()
+        if status.address:
+            return ShownRun(key, status, None, ())
         try:
             manifest = self._manifest(status.folder)
             stages = tuple(_stages(status.folder / LOG))

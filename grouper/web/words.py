@@ -304,6 +304,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "runs.counts": ("病例去向", "Where the cases went"),
     "runs.try": ("用它给病例估值", "Price a case by it"),
     "runs.report": ("打开报告", "Open the report"),
+    "runs.store": (
+        "结果在对象存储中：grouper report 与 grouper sql 可直接读取该地址。",
+        "It lies in an object store: grouper report and grouper sql read it from there.",
+    ),
     "runs.no_report": (
         "用 grouper report 生成报告后，可从这里打开。",
         "Once grouper report has written a report, it opens from here.",

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from cluster.server.config import ServerConfig
-from cluster.server.register import Register, Spec
+from cluster.server.register import Register, Spec, State
 from cluster.web import page_beside
 
 
@@ -45,11 +45,18 @@ def test_the_runs_of_the_register(tmp_path: Path) -> None:
                 record.run_id, stage="group", parts_done=3, parts_total=8, cases_done=1500,
                 cases_total=4000, estimated_end=None,
             )  # fmt: skip
+            stored = register.add("two", Spec("r", "chs-core", "p", "s3://bucket/drg/stored"))
+            register.end(stored.run_id, State.SUCCEEDED)
             with urllib.request.urlopen(f"{address}en/runs", timeout=30) as answer:
                 text = answer.read().decode()
+            (key,) = re.findall(r'runs/(\w+)">stored<', text)
+            with urllib.request.urlopen(f"{address}en/runs/{key}", timeout=30) as answer:
+                one = answer.read().decode()
         finally:
             register.close()
     assert "year &lt;b&gt;2024" in text
     assert "group 3/8" in text
     assert "1,500/4,000" in text
     assert 'data-live="yes"' in text
+    assert "<code>s3://bucket/drg/stored</code>" in one
+    assert "It lies in an object store" in one

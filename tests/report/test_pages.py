@@ -98,6 +98,12 @@ def test_indicators_against_the_cases(run: Run, report: Path) -> None:
         assert shown == pytest.approx([row[name] for row in found], abs=2e-6)
 
 
+def test_a_hospital_stands_among_its_peers(report: Path) -> None:
+    for path in (report / "hospitals").glob("*.html"):
+        for name, one in data_of(path)["peers"].items():
+            assert one["here"] is None or one["here"] in one["all"], (path.name, name)
+
+
 def test_names_are_data_not_markup(report: Path) -> None:
     for path in (
         report / "index.html",

@@ -53,7 +53,7 @@ const CHARTS = {
     const traces = [...gather("months", "pool")].map(([pool, rows], i) => ({
       type: "scatter", mode: "lines+markers", name: wordOf("pool", pool), x: rows.map((row) => monthName(row[m])), y: rows.map((row) => row[v]),
       line: { color: POOLS[i % POOLS.length], width: 2.5 }, marker: { size: 6 }, hovertemplate: `%{y:.4f} ${t("unit.yuan")}<extra>%{fullData.name}</extra>` }));
-    return { traces, layout: { showlegend: true, hovermode: "x unified", xaxis: { type: "category", showgrid: false }, yaxis: { tickformat: ".1f" } } };
+    return { traces, layout: { showlegend: true, hovermode: "x unified", xaxis: { type: "category", showgrid: false }, yaxis: { tickformat: ",~f" } } };
   },
   budget_month() {
     const at = (name) => columnOf("months", name);
@@ -79,7 +79,7 @@ const CHARTS = {
     }).filter((trace) => trace.x.length);
     const whole = PAGE.kpis.find(([name]) => name === "rate")[1];
     return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { showlegend: true,
-      xaxis: { title: { text: columnTitle("cost_index") }, tickformat: ".2f" }, yaxis: { title: { text: columnTitle("rate") }, tickformat: ".0%" },
+      xaxis: { title: { text: columnTitle("cost_index") }, tickformat: ",~f" }, yaxis: { title: { text: columnTitle("rate") }, tickformat: "~%" },
       shapes: [hline(whole), { type: "line", x0: 1, x1: 1, y0: 0, y1: 1, yref: "paper", line: { color: "#8795a0", width: 1, dash: "dot" } }],
       annotations: [{ xref: "paper", x: 1, xanchor: "right", y: whole, yanchor: "bottom", text: `${t("s.region")} ${show("pct", whole)}`, showarrow: false, font: { size: 11, color: SOFT } }] } };
   },
@@ -91,7 +91,7 @@ const CHARTS = {
         boxpoints: "all", jitter: 0.5, pointpos: 0, marker: { color: LEVELS[level], size: 5, opacity: 0.6 }, line: { color: LEVELS[level], width: 1.5 }, fillcolor: "rgba(0,0,0,0)",
         hovertemplate: "%{text}<br>CMI %{y:.4f}<extra></extra>" };
     }).filter((trace) => trace.y.length);
-    return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { yaxis: { tickformat: ".2f", title: { text: "CMI" } }, xaxis: { showgrid: false } } };
+    return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { yaxis: { tickformat: ",~f", title: { text: "CMI" } }, xaxis: { showgrid: false } } };
   },
   classes() {
     const at = (name) => columnOf("classes", name), rows = PAGE.tables.classes.rows;
@@ -230,7 +230,7 @@ const CHARTS = {
         hovertemplate: `<b>%{text}</b><br>${t("axis.cases")} %{x:,} · %{y:.2%}<extra></extra>` };
     }).filter((trace) => trace.x.length);
     return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { showlegend: true, xaxis: { type: "log", title: { text: t("axis.cases") }, tickformat: ",", dtick: "D2" },
-      yaxis: { title: { text: columnTitle("first_pass_rate") }, tickformat: ".1%" } } };
+      yaxis: { title: { text: columnTitle("first_pass_rate") }, tickformat: "~%" } } };
   },
   mean_by_month() {
     const months = column("by_month", "month").map(monthName), traces = [], layout = { showlegend: true, hovermode: "x unified", xaxis: { type: "category", showgrid: false } };
@@ -240,7 +240,7 @@ const CHARTS = {
     }
     if (columnOf("by_month", "by_mean_los") >= 0) {
       traces.push({ type: "scatter", mode: "lines+markers", yaxis: "y2", name: columnTitle("by_mean_los"), x: months, y: column("by_month", "by_mean_los"), line: { color: "#c98a2b", width: 2.5, dash: "dot" }, marker: { size: 6 }, hovertemplate: "%{y:.2f}<extra>%{fullData.name}</extra>" });
-      layout.yaxis2 = { title: { text: columnTitle("by_mean_los"), font: { size: 11, color: SOFT }, standoff: 8 }, overlaying: "y", side: "right", showgrid: false, tickformat: ".1f", tickfont: { size: 11, color: SOFT }, automargin: true };
+      layout.yaxis2 = { title: { text: columnTitle("by_mean_los"), font: { size: 11, color: SOFT }, standoff: 8 }, overlaying: "y", side: "right", showgrid: false, tickformat: ".2f", tickfont: { size: 11, color: SOFT }, automargin: true };
     }
     return { traces, layout };
   },
@@ -272,7 +272,7 @@ function hline(y) {
 }
 
 /* [label, fen, kind]; the total is what the steps before it come to. */
-function waterfall(steps, sideways) {
+function waterfall(steps, sideways = innerWidth < 600 && steps.length > 5) {
   let whole = 0;
   const amounts = steps.map(([, fen, kind]) => { if (kind !== "total") whole += fen; return kind === "total" ? whole : fen; });
   const values = amounts.map(money), labels = steps.map(([label]) => label);

@@ -149,7 +149,9 @@ class DataTable {
       if (value === null || value === undefined) classes.push("nothing");
       if (this.cols[i] === "holds") classes.push(value ? "good" : "bad");
       if (WARNS.has(this.cols[i]) && value) classes.push("warn");
-      return el("td", { class: classes.join(" ") }, page ? el("a", { href: page }, text) : text);
+      // A long name is cut; whoever points at it sees all of it.
+      const whole = classes[0] === "hospital" || classes[0] === "drg" ? { title: text } : {};
+      return el("td", { class: classes.join(" "), ...whole }, page ? el("a", { href: page }, text) : text);
     }));
   }
 

@@ -38,7 +38,7 @@ Object.assign(CHARTS, {
         text: rows.map((row) => `<b>${escaped(hospitalName(row[at("hospital")]))}</b><br>${show("money", row[at("d_value")])} ${unitName()}`),
         marker: { color: LEVELS[level], size: 9, opacity: 0.8, line: { color: "#fff", width: 1 } }, hovertemplate: "%{text} (%{y:+.2%})<extra></extra>" };
     }).filter((trace) => trace.x.length);
-    return { traces, layout: { showlegend: true, shapes: [hline(0)], xaxis: { type: "log", title: { text: t("axis.cases") }, tickformat: ",", dtick: "D2" }, yaxis: { tickformat: "+.0%" } } };
+    return { traces, layout: { showlegend: true, shapes: [hline(0)], xaxis: { type: "log", title: { text: t("axis.cases") }, tickformat: ",", dtick: "D2" }, yaxis: { tickformat: "+~%" } } };
   },
   migration() {
     const at = (name) => columnOf("migration", name), rows = PAGE.tables.migration.rows.slice(0, 24);
@@ -69,11 +69,11 @@ Object.assign(CHARTS, {
     const x = PAGE.tables.outcome.rows.map((row) => row[0]);
     return { traces: [1, 2, 3].filter((level) => PAGE.levels.some((row) => row[level] !== undefined)).map((level) => ({ type: "scatter", mode: "lines+markers", name: t("level." + level), x, y: PAGE.levels.map((row) => row[level] ?? null),
       line: { color: LEVELS[level], width: 2.5 }, marker: { size: 7 }, hovertemplate: "%{y:.2%}<extra>%{fullData.name}</extra>" })),
-      layout: { showlegend: true, hovermode: "x unified", xaxis: { type: "category", title: { text: PAGE.key }, showgrid: false }, yaxis: { tickformat: ".1%" } } };
+      layout: { showlegend: true, hovermode: "x unified", xaxis: { type: "category", title: { text: PAGE.key }, showgrid: false }, yaxis: { tickformat: "~%" } } };
   },
   sweep_hospitals() {
     const x = PAGE.tables.outcome.rows.map((row) => row[0]);
     return { traces: x.map((value, i) => ({ type: "box", name: value, y: PAGE.rates[i], boxpoints: "all", jitter: 0.4, pointpos: 0, marker: { color: "#4c86ab", size: 4, opacity: 0.5 }, line: { width: 1.5, color: "#1c4f79" }, fillcolor: "rgba(0,0,0,0)", hovertemplate: "%{y:.2%}<extra></extra>" })),
-      layout: { xaxis: { type: "category", title: { text: PAGE.key }, showgrid: false }, yaxis: { tickformat: ".0%" } } };
+      layout: { xaxis: { type: "category", title: { text: PAGE.key }, showgrid: false }, yaxis: { tickformat: "~%" } } };
   },
 });
