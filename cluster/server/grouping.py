@@ -25,7 +25,7 @@ _AT_ONCE = 3
 """Messages of a stream that were read and are not yet answered."""
 
 _EXPLAINED_CODES = 200
-"""Most codes of a case that is explained: the work grows with their square, and no list has more."""
+"""Most codes of a case that is explained: the work grows with their square; no list has more."""
 
 
 class SchemeShelf:

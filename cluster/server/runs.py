@@ -1,7 +1,6 @@
 """RunService: the register over the wire."""
 
 import asyncio
-import codecs
 import re
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
@@ -24,6 +23,7 @@ from cluster.server.register import Record, Register, Spec, State
 from cluster.server.supervisor import Supervisor
 from cluster.tracing import current_parent
 from grouper import __version__
+from grouper.cases.files import is_text_encoding
 from grouper.run.folder import admit, belongs, read_manifest
 from grouper.scheme import pack_folder
 from grouper.settlement.policyfile import load_policy
@@ -174,9 +174,7 @@ class RunService(service.RunServiceServicer):
             except ValueError as error:
                 wrong.append(Violation(f"spec.{name}", str(error)))
         encoding = request.spec.encoding or "utf-8"
-        try:
-            codecs.lookup(encoding)
-        except LookupError:
+        if not is_text_encoding(encoding):
             wrong.append(Violation("spec.encoding", "no such encoding; use utf-8 or gb18030"))
         region = paths.get("region", "")
         if region and not is_address(region) and not Path(region).is_dir():
@@ -197,7 +195,11 @@ class RunService(service.RunServiceServicer):
             if not may_use(name, self._buckets):
                 raise ValueError("must lie below one of the buckets in the server's settings")
             return name
-        path = (self._data / name).resolve()
+        try:
+            path = (self._data / name).resolve()
+            path.exists()
+        except OSError as error:  # a name longer than the file system takes
+            raise ValueError(f"no file can have this name: {error.strerror}") from error
         if not path.is_relative_to(self._data) or path == self._data:
             raise ValueError(f"{name} does not lie below {self._folder}")
         if field in ("scheme", "policy") and "/" not in name and not path.exists():

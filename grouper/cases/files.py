@@ -88,6 +88,15 @@ FORMS = {
 """What a case file is, by the end of its name."""
 
 
+def is_text_encoding(name: str) -> bool:
+    """Whether texts can be read in it: Python also has codecs that no file of texts is in."""
+    try:
+        "a".encode(name).decode(name)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
 def open_cases(
     path: str | Path,
     *,
@@ -99,9 +108,11 @@ def open_cases(
     """Look at a file or folder of cases and cut it into parts, without reading the cases.
 
     Raises:
-        CaseTableError: nothing there, an unknown kind of file, a file that cannot be read, or
-            columns that break the registry.
+        CaseTableError: nothing there, an unknown kind of file or encoding, a file that cannot be
+            read, or columns that break the registry.
     """
+    if not is_text_encoding(encoding):
+        raise CaseTableError(f"unknown encoding {encoding!r}", hint="use utf-8 or gb18030")
     wanted = tuple(COLUMNS.values() if wanted is None else wanted)
     columns: dict[str, str] = {}
     parts: list[Part] = []

@@ -53,10 +53,11 @@ def check_encoding(name: str) -> str:
     """
     import codecs
 
-    try:
-        return "utf-8" if codecs.lookup(name).name == "utf-8" else name
-    except LookupError:
-        raise typer.BadParameter(f"unknown encoding {name!r}; use utf-8 or gb18030") from None
+    from grouper.cases.files import is_text_encoding
+
+    if not is_text_encoding(name):
+        raise typer.BadParameter(f"unknown encoding {name!r}; use utf-8 or gb18030")
+    return "utf-8" if codecs.lookup(name).name == "utf-8" else name
 
 
 def odd_code_lines(counts: Mapping[str, int], scheme: str, *, mapped: bool) -> Iterator[str]:

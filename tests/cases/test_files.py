@@ -189,6 +189,14 @@ def test_a_second_stream_in_a_file_is_not_lost(tmp_path: Path) -> None:
     assert caught.value.hint == "give each stream as a file of its own"
 
 
+@pytest.mark.parametrize("name", ["klingon", "rot13", "undefined", "a\0b"])
+def test_no_file_of_texts_is_in_this_encoding(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.csv").write_text("case_id,dx\n1,A\n")
+    with pytest.raises(CaseTableError, match="unknown encoding") as caught:
+        open_cases(tmp_path / "a.csv", encoding=name)
+    assert "gb18030" in caught.value.hint
+
+
 def test_registry_is_complete() -> None:
     for column in COLUMNS.values():
         assert column.en

@@ -210,7 +210,7 @@ def _wild_offsets() -> bytes:
         (codec.encode(pa.table({"case_id": ["1"], "dx": [["A"]], "age": ["x"]})), "age has the"),
         (codec.encode(pa.table({"case_id": pa.nulls(200_000), "dx": pa.nulls(200_000)})), "at mo"),
     ],
-    ids="empty garbage truncated offsets two view large no_dx type rows".split(),
+    ids=["empty", "noise", "truncated", "offsets", "two", "view", "large", "no dx", "type", "rows"],
 )
 def test_malformed_bytes(stub: GroupingServiceStub, data: bytes, told: str) -> None:
     request = grouping_service_pb2.GroupBatchRequest(arrow_ipc=data)
