@@ -18,7 +18,7 @@ def column_names(region: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        names = tomllib.loads(path.read_text(encoding="utf-8"))
+        names = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as cause:
         raise CaseTableError(
             f"this is not TOML: {cause}", file=path.name, hint='write ours = "theirs"'

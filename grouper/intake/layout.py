@@ -98,7 +98,7 @@ _HINT = "docs/importing-cases.md lists the keys of a layout"
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise CaseTableError("no such layout", file=str(path), hint="check the path") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:

@@ -117,7 +117,7 @@ class Row:
 
 
 def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row]:
-    """Rows of a CSV file of the region; no rows where the file is missing.
+    """Rows of a CSV file of the region, in UTF-8 or GB18030; none where the file is missing.
 
     Args:
         folder: the region folder.
@@ -125,19 +125,14 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
         columns: the columns that must be there; others are carried along.
 
     Raises:
-        RegionError: not UTF-8, no header, a needed column is missing, a line of another width.
+        RegionError: neither UTF-8 nor GB18030, the table in another form, no header, a needed column
+            is missing, a line of another width.
     """
     path = folder / name
     if not path.exists():
+        _misnamed(folder, name)
         return
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as cause:
-        line = path.read_bytes()[: cause.start].count(b"\n") + 1
-        raise RegionError(
-            "this is not UTF-8", file=name, line=line, hint="save the file as UTF-8"
-        ) from cause
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         header = [field.strip() for field in next(reader, [])]
         if missing := [column for column in columns if column not in header]:
@@ -145,7 +140,7 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
                 f"column '{missing[0]}' is missing",
                 file=name,
                 line=1,
-                hint=f"the header must name {', '.join(columns)}",
+                hint=f"the header must name {', '.join(columns)}, with commas between them",
             )
         if doubled := sorted({field for field in header if field and header.count(field) > 1}):
             raise RegionError(f"column '{doubled[0]}' stands twice", file=name, line=1)
@@ -166,6 +161,39 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
             )
     except csv.Error as cause:
         raise RegionError(f"not a CSV line: {cause}", file=name, line=reader.line_num) from cause
+
+
+_OTHER_FORMS = frozenset({".xlsx", ".xlsm", ".xls", ".et", ".txt", ".csv.csv", ".csv"})
+
+
+def _misnamed(folder: Path, name: str) -> None:
+    """Fail where the table lies there in a form that no run would read."""
+    stem = name.removesuffix(".csv")
+    for path in sorted(folder.glob("*")):
+        other = path.name.casefold()
+        if other.startswith(stem) and other[len(stem) :] in _OTHER_FORMS and path.is_file():
+            raise RegionError(
+                f"this table is read from {name} alone",
+                file=path.name,
+                hint=f"save it as CSV under the name {name}, or take it away",
+            )
+
+
+def _text(path: Path) -> str:
+    """The text of a table: a Chinese Excel saves CSV in GB18030, and no command asks which."""
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as first:
+        try:
+            return data.decode("gb18030")
+        except UnicodeDecodeError:
+            raise RegionError(
+                "this is neither UTF-8 nor GB18030",
+                file=path.name,
+                line=data[: first.start].count(b"\n") + 1,
+                hint="save the file as CSV in UTF-8",
+            ) from None
 
 
 def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:

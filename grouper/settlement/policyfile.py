@@ -83,7 +83,7 @@ def _resolve(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
             hint="remove one link of the chain",
         )
     try:
-        own = tomllib.loads(path.read_bytes().decode(), parse_float=Decimal)
+        own = tomllib.loads(path.read_bytes().decode("utf-8-sig"), parse_float=Decimal)
     except OSError as cause:
         raise PolicyError(
             f"cannot be read: {cause.strerror}", file=str(path), hint="see its permissions"

@@ -19,7 +19,7 @@ from grouper.settlement.closed import read_closed, read_statements
 from grouper.settlement.csvtable import TRUE, Row, once, read_rows
 from grouper.settlement.decisions import Review as Review
 from grouper.settlement.decisions import read_reviews
-from grouper.settlement.numbers import yuan_text
+from grouper.settlement.numbers import SCALE, yuan_text
 from grouper.settlement.statement import HospitalMonth
 
 K = TypeVar("K")
@@ -29,6 +29,9 @@ LEVELS = (1, 2, 3)
 
 INSURANCES = ("employee", "resident", "self")
 FUND_TOTAL = "fund_total"
+
+_SCORE = 10
+"""No assessment coefficient (考核系数) is so high: it is a score out of 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +257,11 @@ def _hospitals(folder: Path) -> tuple[Hospital, ...]:
         assessment = row.eight("assessment", Fraction(1))
         if assessment < 0:
             raise row.error("assessment is negative", "it is a coefficient such as 0.98")
+        if assessment >= _SCORE * SCALE:
+            raise row.error(
+                f"assessment is {row.text('assessment')}",
+                "it multiplies what is paid: write a score of 97.5 of 100 as 0.975",
+            )
         found.append(
             Hospital(
                 hospital_id=row.needed("hospital_id"),

@@ -11,6 +11,7 @@ import pytest
 
 from grouper.errors import CaseTableError, GrouperError, RegionError, RunError
 from grouper.scheme import Scheme
+from grouper.settlement.region import load_region
 from tests.settlement.regions import random_region, settle, write_cases, write_csv
 
 
@@ -122,10 +123,27 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], type[GrouperError], str]] = {
         RegionError,
         "budget.csv:1: column 'effective_month' is missing",
     ),
-    "not UTF-8": (
-        lambda r: (r / "budget.csv").write_bytes("pool,line\n市,x\n".encode("gb18030")),
+    "no text": (
+        lambda r: (r / "budget.csv").write_bytes(b"pool,line\n\xff\xff,x\n"),
         RegionError,
-        "budget.csv:2: this is not UTF-8",
+        "budget.csv:2: this is neither UTF-8 nor GB18030",
+    ),
+    "a workbook for a table": (
+        lambda r: (r / "reviews.csv").rename(r / "reviews.xlsx"),
+        RegionError,
+        "reviews.xlsx: this table is read from reviews.csv alone",
+    ),
+    "an ending twice": (
+        lambda r: (r / "month_shares.csv").rename(r / "Month_Shares.csv.csv"),
+        RegionError,
+        "Month_Shares.csv.csv: this table is read from month_shares.csv alone",
+    ),
+    "a score for a coefficient": (
+        lambda r: write_csv(
+            r / "hospitals.csv", ["hospital_id", "level", "assessment"], [["H1", 2, "97.55"]]
+        ),
+        RegionError,
+        "hospitals.csv:2: assessment is 97.55",
     ),
     "shares of nothing": (
         lambda r: write_csv(
@@ -163,6 +181,12 @@ def test_faults_are_told(region: Path, scheme: Scheme, tmp_path: Path, fault: st
         settle(region, scheme, tmp_path / "a")
     assert text in str(caught.value)
     assert caught.value.hint
+
+
+def test_tables_of_a_chinese_excel_are_read(tmp_path: Path) -> None:
+    table = "hospital_id,name,level\r\nH1,东江医院,2\r\n"
+    (tmp_path / "hospitals.csv").write_bytes(table.encode("gb18030"))
+    assert [hospital.name for hospital in load_region(tmp_path).hospitals] == ["东江医院"]
 
 
 def test_month_without_points(scheme: Scheme, tmp_path: Path) -> None:

@@ -164,6 +164,12 @@ def test_not_utf8(tmp_path: Path) -> None:
         load_policy(file)
 
 
+def test_a_mark_before_the_text_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_bytes('id = "贵港"'.encode("utf-8-sig"))
+    assert load_policy(file).id == "贵港"
+
+
 def test_numbers_are_exact(tmp_path: Path) -> None:
     policy = load_policy(written(tmp_path, 'id = "x"\n[low]\nratio = "1/3"\n[month]\nratio = 0.95'))
     assert policy.low.ratio * 3 == 1

@@ -87,7 +87,7 @@ def read_map(path: Path) -> ColumnMap:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise PackError("too large for a column map", file=path.name, hint="is it the map?")
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise PackError(
             f"cannot be read: {error.strerror}", file=path.name, hint="check the path"
