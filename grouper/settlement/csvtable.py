@@ -125,8 +125,8 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
         columns: the columns that must be there; others are carried along.
 
     Raises:
-        RegionError: neither UTF-8 nor GB18030, the table in another form, no header, a needed column
-            is missing, a line of another width.
+        RegionError: neither UTF-8 nor GB18030, the table in another form, no header, a needed
+            column is missing, a line of another width.
     """
     path = folder / name
     if not path.exists():
