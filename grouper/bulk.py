@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from grouper.cases import FORMS, CaseSource, Part, read_part
+from grouper.cases import FORMS, UNREAD_FORMS, CaseSource, Part, read_part
 from grouper.duplicates import (
     VERSION,
     HashedIds,
@@ -205,7 +205,7 @@ def _check_replaceable(out: Path, as_file: bool) -> None:
             raise OutputError(
                 f"{out} is a folder", hint="name a file, or a folder without .parquet"
             )
-    elif out.suffix.lower() in FORMS:
+    elif out.suffix.lower() in {*FORMS, *UNREAD_FORMS}:
         raise OutputError(
             f"{out} cannot be written: results are Parquet", hint="name it X.parquet, or a folder"
         )

@@ -249,3 +249,18 @@ def test_command_on_a_table(commands: Any, tmp_path: Path) -> None:
     told = [json.loads(x) for x in commands(*words, "--case-id", "21").output.splitlines()]
     assert [one["result"]["case_id"] for one in told] == ["21"]
     assert commands(*words, "--case-id", "none").exception is not None
+    two = commands(*words, "--case-id", "21", "--case-id", "77")
+    assert "no such case in the table: 77" in str(two.exception)
+
+
+@pytest.mark.parametrize("between", [",", "|", "，", "、", " ", "；"])
+def test_command_takes_the_codes_of_a_text_and_of_a_csv_apart(
+    commands: Any, tmp_path: Path, between: str
+) -> None:
+    pack = builder.write(tmp_path / "pack")
+    told = commands("--scheme", pack, "--json", "--dx", f"I63.900{between}J96.000")
+    table = tmp_path / "cases.csv"
+    table.write_bytes("case_id,科室,dx\n1,内科,I63.900|J96.000\n".encode("gb18030"))
+    of_table = commands("--scheme", pack, "--json", "--cases", table, "--encoding", "gb18030")
+    drgs = [json.loads(one.output)["result"]["drg"] for one in (told, of_table)]
+    assert drgs == ["BR21", "BR21"], (told.output, of_table.output)

@@ -3,6 +3,7 @@
 from grouper.cases.files import (
     FORMS,
     PART_ROWS,
+    UNREAD_FORMS,
     CaseSource,
     Part,
     open_cases,
@@ -29,6 +30,7 @@ __all__ = [
     "GROUPING_REQUIRED",
     "MONEY",
     "PART_ROWS",
+    "UNREAD_FORMS",
     "CaseSource",
     "Column",
     "Kind",

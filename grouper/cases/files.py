@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,9 @@ FORMS = {
 }
 """What a case file is, by the end of its name."""
 
+UNREAD_FORMS = frozenset((".xlsx", ".xlsm", ".xls", ".et", ".ods", ".txt", ".jsonl", ".gz", ".zip"))
+"""Ends of names that lists come in, and that no reader takes: passed over, cases would be lost."""
+
 
 def is_text_encoding(name: str) -> bool:
     """Whether texts can be read in it: Python also has codecs that no file of texts is in."""
@@ -132,11 +136,15 @@ def open_cases(
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(
-            p
-            for p in path.iterdir()
-            if p.suffix.lower() in FORMS and not p.name.startswith((".", "_"))
-        )
+        # Excel locks an open file by a small one beside it.
+        named = sorted(p for p in path.iterdir() if not p.name.startswith((".", "_", "~$")))
+        found = [p for p in named if p.suffix.lower() in FORMS]
+        if unread := [p.name for p in named if p.suffix.lower() in UNREAD_FORMS]:
+            raise CaseTableError(
+                "a folder of cases cannot hold this kind of file",
+                file=unread[0],
+                hint="save it as CSV, give it to `grouper cases import`, or take it away",
+            )
         if not found:
             raise CaseTableError(
                 "the folder holds no case file",
@@ -186,8 +194,9 @@ def _look(
         if form == "csv":
             header = _csv_header(file, encoding)
             types = _csv_types(header, wanted, names)
-            known = [n for n in header if n in types]
-            return pa.schema([(n, _as_read(n, types[n], wanted, names)) for n in known]), []
+            return pa.schema(
+                [(n, _as_read(n, types.get(n, pa.string()), wanted, names)) for n in header]
+            ), []
         with pa.memory_map(str(file)) as stream:
             return _open_ipc(stream).schema, []
     except (pa.ArrowInvalid, OSError) as error:
@@ -284,7 +293,37 @@ def read_part(
             case _:
                 yield from _read_ipc(part, chosen)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, UnicodeDecodeError) as error:
+        if part.form == "csv" and (told := _bad_cell(source, part, str(error))):
+            raise told from error
         raise _unreadable(part.name, part.form, error) from error
+
+
+_CELL = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?(.*'.*')", re.DOTALL)
+_WRITTEN = {
+    Kind.INTEGER: "write a whole number like 79",
+    Kind.MONEY: "write yuan like 1234.50, without thousands separators",
+    Kind.DATE: "write dates like 2024-01-31",
+    Kind.TIME: "write times like 2024-01-31 08:30:00",
+    Kind.FLAG: "write true or false",
+}
+
+
+def _bad_cell(source: CaseSource, part: Part, text: str) -> CaseTableError | None:
+    """The fault of one cell by the name of its column; None where the text tells of no cell."""
+    if not (found := _CELL.match(text)):
+        return None
+    theirs = _csv_header(Path(part.path), source.encoding)[int(found[1])]
+    ours = next((name for name in source.wanted if source.names.get(name, name) == theirs), "")
+    if not ours:
+        return None
+    row = f"Row #{found[2]}: " if found[2] else ""
+    return CaseTableError(
+        f"cannot be read as CSV: {row}{theirs}: {found[3]}",
+        file=part.name,
+        column=theirs,
+        hint=f"mend the row, or the column: {_WRITTEN.get(source.wanted[ours].kind, 'as text')};"
+        " lists with other columns and ways of writing: `grouper cases import`",
+    )
 
 
 # A column with nearly as many values as rows gains nothing from a dictionary.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grouper.cli.options import EditionOption, JsonOption, SchemeOption, note
+from grouper.cli.options import (
+    EditionOption,
+    EncodingOption,
+    JsonOption,
+    SchemeOption,
+    check_encoding,
+    note,
+)
 from grouper.errors import GrouperError
 
 if TYPE_CHECKING:
@@ -19,6 +27,9 @@ if TYPE_CHECKING:
 
     from grouper.explain import Explanation
     from grouper.scheme import Scheme
+
+
+_BETWEEN = re.compile(r"\s*[,|;，；、]\s*|\s+")
 
 
 def register(app: typer.Typer) -> None:
@@ -64,6 +75,7 @@ def explain(
         bool, typer.Option("--nearby/--no-nearby", help="Look for groups one change away.")
     ] = True,
     edition: EditionOption = "insurance",
+    encoding: EncodingOption = "utf-8",
     json: JsonOption = False,
 ) -> None:
     """Say why a case falls into its group: rules met and not met, MCC and CC (分组解释)."""
@@ -85,10 +97,12 @@ def explain(
         texts = {"case_id": "case", "dept": dept, "discharge_date": day}
         found = [{**texts, **codes, **numbers, **further}]
     else:
-        found = _of_table(loaded, cases, set(case_id or ()), limit)
+        text = check_encoding(encoding)
+        found = _of_table(loaded, cases, set(case_id or ()), limit, text)
     explainer = explainer_of(loaded)
-    told = 0
+    told, missing = 0, set(case_id or ())
     for case in found:
+        missing.discard(str(case["case_id"]))
         explanation = explainer(case).explain(case, nearby=nearby)
         if told and not json:
             print_lines([""])
@@ -102,11 +116,15 @@ def explain(
         told += 1
     if not told:
         raise GrouperError("no such case in the table", hint="check --case-id")
+    if missing and told < limit:
+        raise GrouperError(
+            f"no such case in the table: {', '.join(sorted(missing))}", hint="check --case-id"
+        )
 
 
 def _split(codes: list[str] | None) -> list[str]:
-    """`A,B` and `A|B` as lists; an option may also be repeated."""
-    return [c.strip() for text in codes or () for c in text.replace("|", ",").split(",")]
+    """`A,B`, `A|B`, `A B` and `A，B` as lists; an option may also be repeated."""
+    return [code for text in codes or () for code in _BETWEEN.split(text.strip())]
 
 
 def _attributes(given: list[str], scheme: Scheme) -> dict[str, int]:
@@ -124,18 +142,24 @@ def _attributes(given: list[str], scheme: Scheme) -> dict[str, int]:
 
 
 def _of_table(
-    scheme: Scheme, path: Path, wanted: set[str], limit: int
+    scheme: Scheme, path: Path, wanted: set[str], limit: int, encoding: str
 ) -> Iterator[dict[str, object]]:
     from grouper.cases import open_cases, read_part
     from grouper.grouping import columns_for, required_for
 
-    source = open_cases(path, wanted=columns_for(scheme), required=required_for(scheme))
+    source = open_cases(
+        path, wanted=columns_for(scheme), required=required_for(scheme), encoding=encoding
+    )
     for part in source.parts:
         for batch in read_part(source, part):
             ids = batch.column("case_id").to_pylist()
             rows = [i for i, one in enumerate(ids) if not wanted or one in wanted]
             for row in rows:
-                yield batch.slice(row, 1).to_pylist()[0]
+                case = batch.slice(row, 1).to_pylist()[0]
+                for name in ("dx", "px"):  # in CSV one text
+                    if isinstance(case.get(name), str):
+                        case[name] = case[name].split("|")
+                yield case
                 limit -= 1
                 if not limit:
                     return

@@ -131,10 +131,10 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     add("truncated.parquet", good.read_bytes()[:-30], "cannot be read as Parquet.*incomplete")
     add("text.parquet", b"case_id,dx\n1,A\n", "cannot be read as Parquet")
     add("noise.arrow", b"\x07" * 200, "cannot be read as Arrow IPC")
-    add("age.csv", b"case_id,dx,age\n1,A,old\n", "cannot be read as CSV.*age|old")
+    add("age.csv", b"case_id,dx,age\n1,A,old\n", "cannot be read as CSV: Row #2: age: .*'old'")
     add("row.csv", b"case_id,dx\n1,A\n2\n", "cannot be read as CSV")
     add("no_dx.csv", b"case_id,px\n1,A\n", "the column dx is missing; the table has case_id, px")
-    add("foreign.csv", b"name,sum\n1,2\n", "case_id is missing; the table has no column of a case")
+    add("foreign.csv", b"name,sum\n1,2\n", "case_id is missing; the table has name, sum")
     add("twice.csv", b"case_id,dx,dx\n1,A,B\n", "stands 2 times|twice")
     add("cases.xlsx", b"PK", "unknown kind of file")
     made["missing.csv"] = (tmp_path / "missing.csv", "no such file or folder")
@@ -147,6 +147,25 @@ BROKEN = (
     *("empty.parquet", "truncated.parquet", "text.parquet", "noise.arrow", "age.csv", "row.csv"),
     *("no_dx.csv", "foreign.csv", "twice.csv", "cases.xlsx", "missing.csv", "nothing"),
 )
+
+
+def test_a_workbook_among_the_cases_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("case_id,dx\n1,A\n")
+    (tmp_path / "~$a.csv").write_bytes(b"lock")
+    assert len(cases_of(open_cases(tmp_path))) == 1
+    (tmp_path / "二月.XLSX").write_bytes(b"PK")
+    with pytest.raises(CaseTableError, match="cannot hold this kind") as caught:
+        open_cases(tmp_path)
+    assert caught.value.file == "二月.XLSX"
+
+
+@pytest.mark.parametrize("text", ["１４.03", '"1,234.50"', "¥5"])
+def test_a_cell_that_cannot_be_read_is_told_by_its_heading(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"科室,case_id,dx,费用\nx,1,A,{text}\n")
+    with pytest.raises(CaseTableError, match="Row #2: 费用: ") as caught:
+        cases_of(open_cases(path, names={"total_cost": "费用"}))
+    assert "write yuan like 1234.50" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", BROKEN)
