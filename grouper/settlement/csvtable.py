@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
@@ -164,14 +165,17 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
 
 
 _OTHER_FORMS = frozenset({".xlsx", ".xlsm", ".xls", ".et", ".txt", ".csv.csv", ".csv"})
+_ALIKE = 0.85
+"""A missing or exchanged letter, as in `deduction.csv`; `budget_2023.csv` is another thing."""
 
 
 def _misnamed(folder: Path, name: str) -> None:
-    """Fail where the table lies there in a form that no run would read."""
+    """Fail where the table lies there in a form, or a letter beside its name, and goes unread."""
     stem = name.removesuffix(".csv")
     for path in sorted(folder.glob("*")):
-        other = path.name.casefold()
-        if other.startswith(stem) and other[len(stem) :] in _OTHER_FORMS and path.is_file():
+        other, dot, form = path.name.casefold().partition(".")
+        alike = get_close_matches(other, [stem], cutoff=_ALIKE)
+        if alike and dot + form in _OTHER_FORMS and path.is_file():
             raise RegionError(
                 f"this table is read from {name} alone",
                 file=path.name,

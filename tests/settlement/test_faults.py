@@ -138,6 +138,11 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], type[GrouperError], str]] = {
         RegionError,
         "Month_Shares.csv.csv: this table is read from month_shares.csv alone",
     ),
+    "a letter less": (
+        lambda r: (r / "deductions.csv").rename(r / "deduction.csv"),
+        RegionError,
+        "deduction.csv: this table is read from deductions.csv alone",
+    ),
     "a score for a coefficient": (
         lambda r: write_csv(
             r / "hospitals.csv", ["hospital_id", "level", "assessment"], [["H1", 2, "97.55"]]
