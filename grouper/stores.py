@@ -9,7 +9,6 @@ complete. An interrupted transfer goes on behind the last recorded file.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -24,9 +23,9 @@ from pyarrow import fs
 from grouper.cachedir import cache_root
 from grouper.errors import GrouperError, OutputError, RegionError, RunError
 from grouper.parts import file_digest, unwritable
+from grouper.transferred import Record
 
 MANIFEST = "manifest.json"
-_RECORD = "transferred.jsonl"
 _WORK = ".work"
 _CHUNK = 4 << 20
 
@@ -358,7 +357,7 @@ def bring(address: str, folder: Path, without: tuple[str, ...] = ()) -> None:
         RegionError: the store does not answer, or holds nothing there.
     """
     system, base = opened(address)
-    known = _Record(folder, "in")
+    known = Record(folder, "in")
     files = files_below(address)
     if not files:
         raise RegionError(f"there is nothing at {address}", hint="see the name of the bucket")
@@ -386,7 +385,7 @@ def publish(folder: Path, address: str) -> None:
         OutputError: the store refuses, or what is there afterwards is not what was sent.
     """
     system, base = opened(address)
-    known = _Record(folder, "out")
+    known = Record(folder, "out")
     try:
         for name in _of_run(folder):
             data = folder / name
@@ -416,27 +415,3 @@ def _size(system: fs.FileSystem, path: str) -> int:
 
 def _first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0]
-
-
-class _Record:
-    """What was transferred, a JSON line a file, written after the file is there."""
-
-    def __init__(self, folder: Path, way: str) -> None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        self._path = folder.parent / f"{folder.name}-{way}-{_RECORD}"
-        self.marks: dict[str, str] = {}
-        if self._path.is_file():
-            for line in self._path.read_text(encoding="utf-8").splitlines():
-                try:
-                    name, mark = json.loads(line)
-                except ValueError:
-                    continue  # cut off when the power went: the file is transferred again
-                self.marks[name] = mark
-
-    def add(self, name: str, mark: str) -> None:
-        """Records a file."""
-        self.marks[name] = mark
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([name, mark]) + "\n")
-            file.flush()
-            os.fsync(file.fileno())

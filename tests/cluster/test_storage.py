@@ -23,6 +23,7 @@ from grouper.execution import LocalRunner
 from grouper.run import rerun
 from grouper.scheme import load_scheme
 from grouper.settlement.policyfile import load_policy
+from grouper.transferred import Record
 from tests.cluster.conftest import serving
 from tests.cluster.region import make_region
 from tests.cluster.test_run_service import tables_of
@@ -124,16 +125,16 @@ def test_a_transfer_that_was_interrupted_goes_on(
     for name in ("a.parquet", "points/part-00000.parquet", "manifest.json", ".work/scratch"):
         (run / name).write_text(name)
     sent: list[str] = []
-    record = stores._Record.add
+    record = Record.add
 
-    def add(self: stores._Record, name: str, mark: str) -> None:
+    def add(self: Record, name: str, mark: str) -> None:
         if len(sent) == 1:
             sent.append("lost")
             raise OSError("the power went")
         sent.append(name)
         record(self, name, mark)
 
-    monkeypatch.setattr(stores._Record, "add", add)
+    monkeypatch.setattr(Record, "add", add)
     with pytest.raises(OutputError, match="the power went"):
         stores.publish(run, f"{BASE}/again")
     assert not store.get_file_info("drg/year/again/manifest.json").is_file
