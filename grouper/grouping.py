@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from grouper.cases import (
     check_columns,
     wanted_for_grouping,
 )
+from grouper.cases.given import as_table
 from grouper.codelists import CodeLists, read_codes
 from grouper.kernels.answers import NAMED, count_status, name_answers
 from grouper.kernels.arrays import readonly
@@ -355,12 +356,13 @@ def _values(column: pa.Array) -> npt.NDArray[np.integer]:
     return values
 
 
-def group(table: pa.Table | pa.RecordBatch, scheme: Scheme) -> pa.Table:
+def group(table: Any, scheme: Scheme) -> pa.Table:
     """Group a table of cases in memory.
 
     Args:
-        table: columns by their names in the registry (`grouper.cases.COLUMNS`); `case_id` and `dx`
-            are needed, others that the scheme compares count as null where they are absent.
+        table: of pyarrow, pandas, Polars or DuckDB, with columns by their names in the registry
+            (`grouper.cases.COLUMNS`); `case_id` and `dx` are needed, others that the scheme
+            compares count as null where they are absent.
         scheme: the scheme.
 
     Returns:
@@ -377,19 +379,16 @@ def group(table: pa.Table | pa.RecordBatch, scheme: Scheme) -> pa.Table:
     return group_counted(table, scheme)[0]
 
 
-def group_counted(
-    table: pa.Table | pa.RecordBatch, scheme: Scheme
-) -> tuple[pa.Table, dict[str, int]]:
+def group_counted(table: Any, scheme: Scheme) -> tuple[pa.Table, dict[str, int]]:
     """As `group`; beside the table how many cases have each status, and how many codes are unknown.
 
     Raises:
         CaseTableError: a needed column is missing, or a known one has the wrong type.
     """
-    if isinstance(table, pa.RecordBatch):
-        table = pa.Table.from_batches([table])
-    present = check_columns(table.schema, columns_for(scheme), required=required_for(scheme))
-    table = table.select(list(present)).combine_chunks()
-    batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    cases = as_table(table)
+    present = check_columns(cases.schema, columns_for(scheme), required=required_for(scheme))
+    cases = cases.select(list(present)).combine_chunks()
+    batches = cases.to_batches() or [pa.RecordBatch.from_pylist([], schema=cases.schema)]
     duplicates = repeated_ids(batch.column("case_id") for batch in batches)
     counts: Counter[str] = Counter()
     results = []

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from grouper.cases.given import plain_schema, without_views
 from grouper.cases.registry import (
     CODES,
     COLUMNS,
@@ -188,7 +189,7 @@ def _look(
         if form == "parquet":
             with pq.ParquetFile(file) as parquet:
                 meta = parquet.metadata
-                return parquet.schema_arrow, [
+                return plain_schema(parquet.schema_arrow), [
                     meta.row_group(i).num_rows for i in range(meta.num_row_groups)
                 ]
         if form == "csv":
@@ -198,7 +199,7 @@ def _look(
                 [(n, _as_read(n, types.get(n, pa.string()), wanted, names)) for n in header]
             ), []
         with pa.memory_map(str(file)) as stream:
-            return _open_ipc(stream).schema, []
+            return plain_schema(_open_ipc(stream).schema), []
     except (pa.ArrowInvalid, OSError) as error:
         raise _unreadable(file.name, form, error) from error
 
@@ -347,7 +348,7 @@ def _read_parquet(part: Part, chosen: Mapping[str, str]) -> Iterator[pa.RecordBa
         for group in part.row_groups:
             table = file.read_row_group(group, columns=present, use_threads=False)
             table = table.rename_columns([theirs[n] for n in table.column_names])
-            yield from table.combine_chunks().to_batches()
+            yield from without_views(table).combine_chunks().to_batches()
 
 
 def _is_coded(meta: pq.FileMetaData, part: Part, position: int, kind: Kind) -> bool:
@@ -374,7 +375,7 @@ def _read_ipc(part: Part, chosen: Mapping[str, str]) -> Iterator[pa.RecordBatch]
             else reader
         )
         for batch in batches:
-            yield batch.select(theirs).rename_columns(ours)
+            yield without_views(batch.select(theirs).rename_columns(ours))
         if isinstance(reader, pa.RecordBatchStreamReader) and stream.tell() < stream.size():
             # As `cat a b > c` leaves it: the cases behind the end would be lost without a word.
             raise CaseTableError(

@@ -29,7 +29,7 @@ class Kind(Enum):
 
     TEXT = "string, large_string, or a dictionary of them"
     CODES = "list or large_list of strings (in CSV: separated by |)"
-    INTEGER = "an integer of any width"
+    INTEGER = "an integer of any width; in pandas: astype('Int64')"
     MONEY = "decimal128, an integer number of yuan, or float64 of whole fen"
     DATE = "date32"
     TIME = "timestamp"

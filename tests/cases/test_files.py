@@ -10,6 +10,7 @@ import pytest
 
 from grouper.cases import COLUMNS, CaseSource, open_cases, read_part, split_codes
 from grouper.cases import files as case_files
+from grouper.cases.given import as_table
 from grouper.errors import CaseTableError
 
 TABLE = pa.table(
@@ -82,6 +83,38 @@ def test_parts_follow_from_the_input_alone(tmp_path: Path, monkeypatch: pytest.M
     ]
     assert source.rows == 11
     assert [r["case_id"] for r in cases_of(source)] == [str(i) for i in range(11)]
+
+
+VIEWS = TABLE.select(["case_id", "dx", "age"]).cast(
+    pa.schema(
+        {"case_id": pa.string_view(), "dx": pa.large_list(pa.string_view()), "age": pa.int64()}
+    )
+)
+"""As Polars writes it."""
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.arrows"])
+def test_string_views_read_as_strings(tmp_path: Path, name: str) -> None:
+    if name == "a.parquet":
+        pq.write_table(VIEWS, tmp_path / name)
+    else:
+        write_ipc(VIEWS, tmp_path / name, stream=name.endswith("s"))
+    wanted = [COLUMNS[n] for n in VIEWS.column_names]
+    assert cases_of(open_cases(tmp_path / name, wanted=wanted)) == VIEWS.to_pylist()
+
+
+def test_tables_of_other_libraries() -> None:
+    class Frame:
+        def __arrow_c_stream__(self, requested: object = None) -> object:
+            return VIEWS.__arrow_c_stream__(requested)
+
+    given = (VIEWS, Frame(), VIEWS.to_batches()[0], VIEWS.to_reader())
+    assert all(as_table(one).to_pylist() == VIEWS.to_pylist() for one in given)
+    assert as_table(Frame()).schema.field("case_id").type == pa.large_string()
+    for wrong in ([{"case_id": "1"}], None, pa.array([1]), "a.parquet"):
+        with pytest.raises(CaseTableError, match="no table of cases but") as caught:
+            as_table(wrong)
+        assert "pyarrow.Table" in caught.value.hint
 
 
 def test_columns_by_other_names(tmp_path: Path) -> None:
