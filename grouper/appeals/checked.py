@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Final
+from unicodedata import normalize
 
 from grouper.appeals.layout import (
     ACCEPTED,
@@ -230,7 +231,8 @@ def _answer(back: Returned, line: Line, cells: Cells, *, changed: bool) -> Answe
     elif len(remark) > MOST_REMARK:
         why = "remark_too_long"
     mine = (back.hospital, str(cells[0]), back.file, line.row)
-    corrected = [texts[name] for name in ("new_pdx", "new_odx", "new_px")]
+    # Codes typed with a Chinese keyboard are full-width.
+    corrected = [normalize("NFKC", texts[name]) for name in ("new_pdx", "new_odx", "new_px")]
     if why:
         return Answer(*mine, REFUSED, why, dispute or "", remark[:MOST_REMARK])
     assert dispute is not None  # an unknown one was refused above

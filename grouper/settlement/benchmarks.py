@@ -107,6 +107,12 @@ def make_benchmarks(
         RunError: weights must be calibrated or unstable cases be paid, and M is zero or unknown.
     """
     if statistics.mean is None:
+        if not statistics.count:
+            raise RunError(
+                "no case is valid and paid by points, so there is nothing to compare with",
+                hint="where one file lies in cases/ twice, no case_id of it counts; else check"
+                " hospital_id, insurance, settle_month and total_cost, and the policy's `reject`",
+            )
         raise RunError(
             "the mean cost of all cases is zero, so no case can be compared with it",
             hint="check total_cost, and that some case goes the DRG route",

@@ -71,7 +71,8 @@ def test_answers_corrections_and_reviews(
                 # Another diagnosis becomes the principal one; the rest stays, the old one goes.
                 pdx = str(sheet.cell(row, COLUMN["pdx"]).value)
                 rest = [code for code in odx[1:] if code != pdx]
-                put(book, row, answer="Disputed", dispute="codes", new_pdx=odx[0])
+                wide = odx[0].translate({n: n + 0xFEE0 for n in range(0x21, 0x7F)})
+                put(book, row, answer="Disputed", dispute="codes", new_pdx=wide)
                 put(book, row, new_odx="；".join(rest) or "-", new_px="-")
                 corrected[case_id] = [odx[0], *rest]
             else:

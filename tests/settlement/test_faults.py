@@ -168,6 +168,11 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], type[GrouperError], str]] = {
         RegionError,
         "no share for it",
     ),
+    "a copy of the case file": (
+        lambda r: shutil.copy(r / "cases" / "part-00000.parquet", r / "cases" / "copy.parquet"),
+        RunError,
+        "no case is valid and paid by points",
+    ),
     "truncated part": (
         lambda r: (r / "cases" / "part-00000.parquet").write_bytes(
             (r / "cases" / "part-00000.parquet").read_bytes()[:500]
