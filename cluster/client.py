@@ -26,6 +26,7 @@ from cluster.drg.v1.run_service_pb2_grpc import RunServiceStub
 from cluster.errors import ServiceError, Violation
 from grouper.cases import COLUMNS, Kind, open_cases, read_part
 from grouper.cases.files import split_codes
+from grouper.cases.given import as_table
 
 _SENT = tuple(
     column
@@ -116,21 +117,21 @@ class Client:
         with _told():
             return self._grouping.GroupCase(request, timeout=self._timeout)
 
-    def group_batches(
-        self, batches: Iterable[pa.RecordBatch | pa.Table], scheme: str = ""
-    ) -> Iterator[pa.Table]:
+    def group_batches(self, batches: Iterable[Any], scheme: str = "") -> Iterator[pa.Table]:
         """Groups any number of cases; batches are cut to the size of a message.
 
         At most a few messages are under way, so neither side's memory grows with the input.
 
         Args:
-            batches: case columns; an iterator is read as the answers are taken.
+            batches: case columns, as tables or batches of pyarrow, pandas or Polars; an iterator
+                is read as the answers are taken.
             scheme: id of the scheme; may be left out where the server holds one only.
 
         Yields:
             `case_id, status, mdc, adrg, drg, severity, reason`, a table a message, in order.
 
         Raises:
+            CaseTableError: a batch is no table.
             ServiceError: the server refused.
         """
         window = threading.Semaphore(IN_FLIGHT)
@@ -140,7 +141,7 @@ class Client:
         def requests() -> Iterator[grouping_service_pb2.GroupBatchRequest]:
             try:
                 for batch in batches:
-                    for data in codec.messages(batch):
+                    for data in codec.messages(as_table(batch)):
                         while not window.acquire(timeout=0.2):
                             if ended.is_set():
                                 return

@@ -20,6 +20,7 @@ from cluster.drg.v1 import case_pb2, explanation_pb2, grouping_service_pb2
 from cluster.drg.v1.grouping_service_pb2_grpc import GroupingServiceStub
 from cluster.errors import ServiceError
 from cluster.server.config import ServerConfig
+from grouper.errors import CaseTableError
 from grouper.explain import Explainer, model
 from grouper.grouping import group
 from grouper.scheme import load_scheme
@@ -165,6 +166,13 @@ def test_a_large_table_is_cut_to_messages(client: Client) -> None:
     answers = list(client.group_batches([cases]))
     assert len(answers) > 3
     assert sum(answer.num_rows for answer in answers) == cases.num_rows
+
+
+def test_string_views_are_sent_as_strings(client: Client) -> None:
+    views = pa.table({"case_id": pa.array(["1"], pa.string_view()), "dx": [["K35.900"]]})
+    assert next(client.group_batches([views]))["mdc"].to_pylist() == ["G"]
+    with pytest.raises(CaseTableError, match="no table of cases but list"):
+        list(client.group_batches([[{"case_id": "1"}]]))
 
 
 def test_an_empty_table_has_an_empty_answer(client: Client) -> None:
