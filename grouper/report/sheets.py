@@ -155,7 +155,7 @@ class Workbook:
             sheet.repeat_rows(top)
             if rows:
                 sheet.autofilter(top, 0, end, len(columns) - 1)
-        if not total or not rows:
+        if not total or not any(COLUMNS[name].summed for name in columns) or not rows:
             return end + 1
         for i, name in enumerate(columns):
             shown = COLUMNS[name]

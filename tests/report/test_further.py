@@ -95,6 +95,9 @@ def test_late_cases_are_reported(late: Path) -> None:
     ]
     assert accounts["tables"]["apart"]["rows"] == [[1, "30.00", 0, "0.00"]]
     assert accounts["tables"]["annual_prepay"]["rows"] == [["employee", "2.00"]]
+    book = openpyxl.load_workbook(written.folder / "workbooks" / "_region.xlsx")
+    # No total is promised where no column has one.
+    assert [row[0].value for row in book["一月预拨 Prepayment"].rows][1:] == ["职工"]
     for table, kind in (("checks", "check"), ("warnings", "warning")):
         assert all(f"{kind}.{code}" in WORDS for code in column(accounts, table, kind))
     # A table of the run does not stand in the way of the region's file of visits.
