@@ -94,7 +94,10 @@ def _resolve(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         ) from None
     except (ValueError, ArithmeticError, RecursionError) as cause:  # of numbers, and of depth
         raise PolicyError(
-            f"this is not TOML: {cause}", file=str(path), hint="see a built-in policy"
+            f"this is not TOML: {cause}",
+            file=str(path),
+            hint='write lines like ratio = 0.3 or id = "mine", with keys as `grouper policy show`'
+            " prints them, and half-width quotes and digits (英文半角)",
         ) from None
     base = own.pop("extends", None)
     if base is None:

@@ -73,7 +73,7 @@ FAULTS = {
         "",
     ),
     "price without yuan": ("[price]\ntable = 'price'", "", ""),
-    "not TOML": ("[low", "", "see a built-in policy"),
+    "not TOML": ("[low", "", "half-width quotes"),
     "unknown base": ("extends = 'guigang'", "extends", "did you mean 'guigang-points'?"),
     "base is no name": ("extends = 3", "extends", ""),
     "itself": ("extends = 'p.toml'", "extends", "remove one link"),
