@@ -8,9 +8,9 @@ its absence is the fault.
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
+from grouper.cases.times import on_one_clock
 from grouper.quality.codefacts import CodeList, Fact, Places
 from grouper.quality.columns import Cases, Mask
 
@@ -91,8 +91,7 @@ def dates_order(cases: Cases) -> Mask:
     found = first.known & last.known & (last.values < first.values)
     times = [cases.column(name) for name in ("admission_time", "discharge_time")]
     if times[0] is not None and times[1] is not None:
-        unit = pa.timestamp("us")
-        later = pc.greater(times[0].cast(unit), times[1].cast(unit))
+        later = pc.greater(*on_one_clock(times[0], times[1]))
         found |= pc.fill_null(later, False).to_numpy(zero_copy_only=False)
     return found
 

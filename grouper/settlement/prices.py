@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from grouper.cases.times import on_one_clock
 from grouper.errors import RegionError
 from grouper.settlement.amounts import MONEY, Ints, Mask, decimal_column, fen_column
 from grouper.settlement.apart import NEGOTIATED
@@ -263,7 +264,7 @@ def _hours(batch: pa.RecordBatch, los: Ints) -> Ints:
     hours = los * 24
     if times[0] is None or times[1] is None:
         return hours
-    seconds = pc.seconds_between(times[0], times[1])
+    seconds = pc.seconds_between(*on_one_clock(times[0], times[1]))
     known = seconds.is_valid().to_numpy(zero_copy_only=False)
     exact = pc.fill_null(seconds, 0).to_numpy(zero_copy_only=False) // (_MINUTE * _MINUTE)
     return np.where(known, exact, hours)

@@ -11,6 +11,7 @@ import pytest
 from grouper.cases import COLUMNS, CaseSource, open_cases, read_part, split_codes
 from grouper.cases import files as case_files
 from grouper.cases.given import as_table
+from grouper.cases.times import on_one_clock
 from grouper.errors import CaseTableError
 
 TABLE = pa.table(
@@ -247,6 +248,21 @@ def test_no_file_of_texts_is_in_this_encoding(tmp_path: Path, name: str) -> None
     with pytest.raises(CaseTableError, match="unknown encoding") as caught:
         open_cases(tmp_path / "a.csv", encoding=name)
     assert "gb18030" in caught.value.hint
+
+
+def test_times_of_other_units_and_zones_are_compared() -> None:
+    def times(hour: int, unit: str, zone: str | None = None) -> pa.Array:
+        return pa.array([hour * 3600], pa.timestamp("s")).cast(pa.timestamp(unit, zone))
+
+    eight = times(8, "s")
+    finer = pa.array([8 * 3600 * 10**9 + 1], pa.timestamp("ns"))
+    for first, last in (
+        (eight, finer),
+        (times(0, "us", "Asia/Shanghai"), eight),
+        (times(0, "us", "Asia/Shanghai"), times(0, "ns", "UTC")),
+    ):
+        one, other = on_one_clock(first, last)
+        assert one.equals(other)
 
 
 def test_registry_is_complete() -> None:
