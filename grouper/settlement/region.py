@@ -243,12 +243,12 @@ def load_region(folder: Path) -> Region:
 
 def _hospitals(folder: Path) -> tuple[Hospital, ...]:
     name = "hospitals.csv"
+    rows = list(read_rows(folder, name, ("hospital_id", "level")))
     if not (folder / name).exists():
         raise RegionError(
             "the file is missing", file=name, hint="name the folder of a region, or add the file"
         )
     found = []
-    rows = list(read_rows(folder, name, ("hospital_id", "level")))
     once(rows, lambda row: row.needed("hospital_id"), "hospital")
     for row in rows:
         level = row.text("level")

@@ -133,6 +133,11 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], type[GrouperError], str]] = {
         RegionError,
         "reviews.xlsx: this table is read from reviews.csv alone",
     ),
+    "capitals": (
+        lambda r: (r / "hospitals.csv").rename(r / "Hospitals.CSV"),
+        RegionError,
+        "Hospitals.CSV: this table is read from hospitals.csv alone",
+    ),
     "an ending twice": (
         lambda r: (r / "month_shares.csv").rename(r / "Month_Shares.csv.csv"),
         RegionError,
