@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 
 from grouper.appeals.checked import REASONS, Answer, Difference
 from grouper.appeals.corrected import Corrections
 from grouper.appeals.layout import DISPUTED
 from grouper.cases import CODES
 from grouper.parts import ParquetFile
-from grouper.report.spreadsheet import for_people
+from grouper.report.spreadsheet import write_for_people
 
 ANSWERS: Final = pa.schema(
     [
@@ -95,7 +94,7 @@ def _field(text: str) -> str:
 
 def _both(folder: Path, name: str, table: pa.Table) -> None:
     _parquet(folder, name, table)
-    pacsv.write_csv(for_people(table), folder / f"{name}.csv")
+    write_for_people(table, folder / f"{name}.csv")
 
 
 def _parquet(folder: Path, name: str, table: pa.Table) -> None:

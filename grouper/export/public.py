@@ -8,13 +8,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 
 from grouper.export.records import Written
 from grouper.export.suppress import TOTAL, Cell, Suppressed, suppress
 from grouper.parts import ParquetFile, file_digest
 from grouper.report import Run
-from grouper.report.spreadsheet import for_people
+from grouper.report.spreadsheet import write_for_people
 
 AS_THEY_ARE: Final = ("hospitals", "groups", "budget")
 """Tables without counts of cases."""
@@ -142,7 +141,7 @@ def write_public(tables: dict[str, pa.Table], folder: Path) -> Written:
         with ParquetFile(path, table.schema, plain=()) as file:
             for batch in table.combine_chunks().to_batches():
                 file.write(batch)
-        pacsv.write_csv(for_people(table), folder / f"{name}.csv")
+        write_for_people(table, folder / f"{name}.csv")
         for suffix in (".parquet", ".csv"):
             made = path.with_suffix(suffix)
             written[made.name] = {"rows": table.num_rows, "sha256": file_digest(made)}

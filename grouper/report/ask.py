@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from grouper.errors import OutputError, RunError
+from grouper.report.spreadsheet import MARK
 
 if TYPE_CHECKING:
     from grouper.report.load import Run
@@ -56,12 +58,14 @@ class Answer:
             )
         rows = 0
         try:
-            with _understood():
+            with _understood(), ExitStack() as into:
                 reader = self._relation.to_arrow_reader(_ROWS)
+                file = into.enter_context(path.open("wb"))
                 if path.suffix == ".csv":
-                    writer: Any = pacsv.CSVWriter(path, reader.schema)
+                    file.write(MARK)
+                    writer: Any = pacsv.CSVWriter(file, reader.schema)
                 else:
-                    writer = pq.ParquetWriter(path, reader.schema, compression="zstd")
+                    writer = pq.ParquetWriter(file, reader.schema, compression="zstd")
                 with writer:
                     for batch in reader:
                         writer.write_batch(batch)

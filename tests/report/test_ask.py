@@ -67,6 +67,7 @@ def test_answers_are_kept_as_csv_and_parquet(run: Run, tmp_path: Path) -> None:
         assert answer(run, query).write(tmp_path / name) == run.table("months").num_rows
     read = pq.read_table(tmp_path / "a.parquet")
     assert str(read.schema.field("point_value").type) == "decimal128(20, 8)"
+    assert (tmp_path / "a.csv").read_bytes().startswith(b'\xef\xbb\xbf"month","point_value"')
     assert pacsv.read_csv(tmp_path / "a.csv").num_rows == read.num_rows
     with pytest.raises(OutputError, match="neither"):
         answer(run, query).write(tmp_path / "a.txt")
