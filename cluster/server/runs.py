@@ -140,7 +140,10 @@ class RunService(service.RunServiceServicer):
             self._executor, _table_files, record.spec.out, request.table
         )
         if not files:
-            raise NotFoundError(f"the run has no table {request.table!r}")
+            raise NotFoundError(
+                f"the run has no table {request.table!r}",
+                hint="docs/regions-and-runs.md names the tables of a run",
+            )
         if caller.role is Role.HOSPITAL:
             beside = await loop.run_in_executor(
                 self._executor, _table_files, record.spec.out, BESIDE

@@ -168,7 +168,10 @@ def check_columns(
         positions = schema.get_all_field_indices(theirs)
         if len(positions) > 1:
             raise CaseTableError(
-                f"the column {theirs} stands {len(positions)} times", file=file, column=theirs
+                f"the column {theirs} stands {len(positions)} times",
+                file=file,
+                column=theirs,
+                hint="leave one of them out, or give the others another name",
             )
         if not positions:
             if column.name in required:
