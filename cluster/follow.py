@@ -1,6 +1,5 @@
 """A run as it is followed on the terminal, and what is shown of its result."""
 
-import csv
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -25,7 +24,8 @@ from rich.table import Table
 from cluster.client import Client
 from cluster.drg.v1 import run_service_pb2
 from grouper.counted import counted
-from grouper.errors import RunError
+from grouper.errors import RegionError, RunError
+from grouper.settlement.csvtable import read_rows
 
 _WIDTH = 180
 _SHOWN = 40
@@ -114,9 +114,8 @@ def _shown() -> Iterator[_Show]:
 def hospital_names(region: Path) -> dict[str, str]:
     """Names of hospitals by their id, from a region folder; none where it has no such file."""
     try:
-        with (region / "hospitals.csv").open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error):
+        rows = [row.fields for row in read_rows(region, "hospitals.csv", ("hospital_id",))]
+    except (OSError, RegionError):
         return {}
     return {
         row["hospital_id"]: row["name"]

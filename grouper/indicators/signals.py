@@ -107,7 +107,7 @@ _ALL: Final = (
     ),
     Signal("special_review", "reviewed", "asked for special review", "特病单议",
            needs=("reviews.csv",)),
-    Signal("refusal", "false", "refused admission", "推诿病人", needs=("refusals.csv",)),
+    Signal("refusal", "false", "refused admission", "推诿病人", needs=("records of refusals",)),
     Signal("edited", "edited", "a later version changed the group", "入组后修改致病组变化",
            needs=("version",)),
 )  # fmt: skip

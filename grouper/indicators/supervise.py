@@ -293,7 +293,7 @@ def supervise(stays: Stays, region: Path | None = None) -> Supervised:
     if region is not None and not region.is_dir():
         raise RegionError("there is no such region folder", file=str(region))
     rules = stays.policy
-    absent = set(stays.absent) | {"refusals.csv"}
+    absent = set(stays.absent) | {"records of refusals"}
     _edited(stays, absent)
     _visits(stays, region, absent)
     _reviews(stays, region, absent)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.follow import hospital_names
 from tests.cluster.interrupted import contents
 from tests.cluster.region import make_region
 from tests.cluster.typed import typed
@@ -120,3 +121,10 @@ def test_a_scheme_that_is_not_there(tmp_path: Path) -> None:
     )
     assert "chs-core" in told
     assert "serving on" not in told
+
+
+def test_hospitals_of_a_chinese_excel_are_shown_by_name(tmp_path: Path) -> None:
+    table = "hospital_id,name,level\r\nH1,东江医院,2\r\n"
+    (tmp_path / "hospitals.csv").write_bytes(table.encode("gb18030"))
+    assert hospital_names(tmp_path) == {"H1": "东江医院"}
+    assert hospital_names(tmp_path / "none") == {}

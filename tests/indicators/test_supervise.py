@@ -172,7 +172,7 @@ def test_signals_that_cannot_be_evaluated_say_what_they_lack(seen: Supervised) -
     assert seen.absent == {
         "outpatient_before": ("outpatient.parquet",),
         "outpatient_after": ("outpatient.parquet",),
-        "refusal": ("refusals.csv",),
+        "refusal": ("records of refusals",),
         "edited": ("version",),
     }
     table = {row["signal"]: row for row in seen.signals_table().to_pylist()}
