@@ -61,7 +61,7 @@ def write_answers(
     rows = [
         {
             **{name: getattr(answer, name) for name in ANSWERS.names if name != "review"},
-            "why": f"{answer.why}: {REASONS[answer.why]}" if answer.why else "",
+            "why": _why(answer),
             "review": _review(answer, kinds),
         }
         for answer in answers
@@ -80,6 +80,13 @@ def write_answers(
     if corrections is not None:
         _both(folder, "changes", corrections.changes)
         _parquet(folder, "corrected", corrections.cases)
+
+
+def _why(answer: Answer) -> str:
+    if not answer.why:
+        return ""
+    codes = f" ({', '.join(answer.unknown)})" if answer.unknown else ""
+    return f"{answer.why}: {REASONS[answer.why]}{codes}"
 
 
 def _review(answer: Answer, kinds: Mapping[str, str]) -> str:

@@ -72,6 +72,7 @@ class Answer:
         why: reason of a refusal, see `REASONS`; empty otherwise.
         dispute: key of `DISPUTE_WORDS`, empty where none.
         dx, px: the corrected lists; None where they stay as they are.
+        unknown: corrected codes that the scheme does not know.
     """
 
     hospital_id: str
@@ -84,6 +85,7 @@ class Answer:
     remark: str = ""
     dx: tuple[str, ...] | None = None
     px: tuple[str, ...] | None = None
+    unknown: tuple[str, ...] = ()
 
     @property
     def corrects(self) -> bool:

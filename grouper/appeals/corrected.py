@@ -81,10 +81,10 @@ class Corrections:
 
 def unknown_codes(
     answers: Sequence[Answer], before: Mapping[str, Mapping[str, Any]], scheme: Scheme
-) -> set[str]:
-    """Case ids whose corrections bring a code that the scheme knows nowhere."""
+) -> dict[str, tuple[str, ...]]:
+    """By case id, the codes of its corrections that the scheme knows nowhere."""
     teller = Teller(scheme, "en")
-    found = set()
+    found = {}
     for answer in answers:
         case = before[answer.case_id]
         had = set(case["dx"] or ()) | set(case["px"] or ())
@@ -95,8 +95,8 @@ def unknown_codes(
         }
         facts = teller.facts(changed)
         # A code that is mapped to another edition's is known under that name.
-        if facts is not None and set(teller.unknown(facts)) - had:
-            found.add(answer.case_id)
+        if facts is not None and (new := set(teller.unknown(facts)) - had):
+            found[answer.case_id] = tuple(sorted(new))
     return found
 
 

@@ -279,7 +279,14 @@ def _known(
     answers = [answer for checked in checks for answer in checked.answers]
     unknown = unknown_codes([a for a in answers if a.corrects], before, scheme)
     answers = [
-        replace(answer, state=REFUSED, why="unknown_code", dx=None, px=None)
+        replace(
+            answer,
+            state=REFUSED,
+            why="unknown_code",
+            unknown=unknown[answer.case_id],
+            dx=None,
+            px=None,
+        )
         if answer.case_id in unknown
         else answer
         for answer in answers

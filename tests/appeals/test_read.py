@@ -169,6 +169,7 @@ def test_each_faulty_row_is_told_and_none_is_taken(back: Back, read: Read) -> No
     for case_id, (_, why, _) in zip(ids, FAULTY, strict=False):
         assert answers[case_id]["state"] == "refused"
         assert answers[case_id]["why"].startswith(f"{why}: ")
+    assert any(row["why"].endswith(" (ZZZ9.9)") for row in answers.values())
     assert answers[ids[-2]]["why"].startswith("conflicting")
     assert answers[ids[-1]]["state"] == "missing"
     assert done.counts["refused"] == len(FAULTY) + 1
