@@ -370,6 +370,7 @@ def group(table: Any, scheme: Scheme) -> pa.Table:
 
     Raises:
         CaseTableError: a needed column is missing, or a known one has the wrong type.
+        TypeError: the scheme is a name, and not what was loaded by it.
 
     >>> from grouper import load_scheme
     >>> cases = pa.table({"case_id": ["1"], "dx": [["K35.900"]], "px": [["47.0901"]]})
@@ -385,6 +386,8 @@ def group_counted(table: Any, scheme: Scheme) -> tuple[pa.Table, dict[str, int]]
     Raises:
         CaseTableError: a needed column is missing, or a known one has the wrong type.
     """
+    if not isinstance(scheme, Scheme):
+        raise TypeError(f"the scheme is {scheme!r:.60}: grouper.load_scheme makes one of a name")
     cases = as_table(table)
     present = check_columns(cases.schema, columns_for(scheme), required=required_for(scheme))
     cases = cases.select(list(present)).combine_chunks()

@@ -6,19 +6,23 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from grouper.cases.given import as_table
 from grouper.errors import RegionError
 from grouper.execution import LocalRunner
 from grouper.run.engine import rerun
 from grouper.run.folder import Manifest
+from grouper.run.identity import REGION_FILES
 from grouper.scheme import Scheme
 from grouper.settlement.policy import Policy
 
 _PARQUET = ("cases", "history", "items", "outpatient")
+_CSV = tuple(name.removesuffix(".csv") for name in REGION_FILES if name.endswith(".csv"))
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Settlement:
 
     Attributes:
         tables: the tables of a run folder by name (`grouped`, `points`, `months`,
-            `hospital_months`, `clearing`, …), as folders.md describes them.
+            `hospital_months`, `clearing`, …), as docs/regions-and-runs.md describes them.
         manifest: counts, checks and warnings of the run.
     """
 
@@ -35,20 +39,20 @@ class Settlement:
     manifest: Manifest
 
 
-def settle(
-    region: str | Path | Mapping[str, pa.Table], scheme: Scheme, policy: Policy
-) -> Settlement:
+def settle(region: str | Path | Mapping[str, Any], scheme: Scheme, policy: Policy) -> Settlement:
     """Settle a region's year in this process.
 
     Args:
         region: a region folder, or its tables by name: `cases` and `hospitals`, and where there
             are such `budget`, `month_shares`, `reviews`, `deductions`, `payments`, `closed`,
-            `rates`, `items`, `outpatient`, `history`, with the columns of the files of these names.
+            `rates`, `items`, `outpatient`, `history`, with the columns of the files of these names,
+            each of pyarrow, pandas, Polars or DuckDB.
         scheme: the grouping scheme.
         policy: the payment rules.
 
     Raises:
         GrouperError: an input is faulty, or the accounts do not close.
+        TypeError: the scheme or the policy is a name, and not what was loaded by it.
 
     >>> import pyarrow as pa
     >>> from grouper import load_policy, load_scheme, settle
@@ -72,6 +76,10 @@ def settle(
     >>> all(check["holds"] for check in done.manifest.checks)
     True
     """
+    if not isinstance(scheme, Scheme):
+        raise TypeError(f"the scheme is {scheme!r:.60}: grouper.load_scheme makes one of a name")
+    if not isinstance(policy, Policy):
+        raise TypeError(f"the policy is {policy!r:.60}: grouper.load_policy makes one of a name")
     with tempfile.TemporaryDirectory(prefix="grouper-") as place:
         folder = Path(region) if isinstance(region, str | Path) else _written(region, Path(place))
         out = Path(place) / "run"
@@ -83,18 +91,33 @@ def settle(
     return Settlement(tables, summary.manifest)
 
 
-def _written(tables: Mapping[str, pa.Table], place: Path) -> Path:
+def _written(tables: Mapping[str, Any], place: Path) -> Path:
     """The tables as a region folder."""
     folder = place / "region"
     folder.mkdir()
     if "cases" not in tables:
         raise RegionError("the table is missing", file="cases", hint="a region needs its cases")
-    for name, table in tables.items():
-        if name == "items":
-            pq.write_table(table, folder / "items.parquet")
-        elif name in _PARQUET:
-            (folder / name).mkdir()
-            pq.write_table(table, folder / name / "part-00000.parquet")
-        else:
-            pacsv.write_csv(table, folder / f"{name}.csv")
+    for name, given in tables.items():
+        if name not in (*_PARQUET, *_CSV):
+            known = ", ".join(sorted({*_PARQUET, *_CSV}))
+            raise RegionError("a region has no such table", file=name, hint=f"it has {known}")
+        table = as_table(given)
+        try:
+            _write(table, folder, name)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise RegionError(
+                f"the table cannot be written: {str(error).partition(chr(10))[0]}",
+                file=name,
+                hint="give texts, whole numbers, decimals of two places, and dates",
+            ) from error
     return folder
+
+
+def _write(table: pa.Table, folder: Path, name: str) -> None:
+    if name == "items":
+        pq.write_table(table, folder / "items.parquet")
+    elif name in _PARQUET:
+        (folder / name).mkdir()
+        pq.write_table(table, folder / name / "part-00000.parquet")
+    else:
+        pacsv.write_csv(table, folder / f"{name}.csv")

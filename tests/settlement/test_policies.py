@@ -5,14 +5,16 @@ from __future__ import annotations
 import doctest
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+import grouper
 import grouper.grouping
 import grouper.run.api
 import grouper.scheme.scheme
 import grouper.settlement.policydoc as policydoc
 import grouper.settlement.policyfile as policyfile
-from grouper.errors import PolicyError
+from grouper.errors import PolicyError, RegionError
 from grouper.settlement.policy import Policy
 from grouper.settlement.policyfaults import all_keys
 from grouper.settlement.policyfile import builtin_policies, check_policy, load_policy
@@ -194,3 +196,21 @@ def test_examples_of_the_interface() -> None:
         found = doctest.testmod(module)
         assert found.attempted
         assert found.failed == 0
+
+
+def test_what_python_hands_over() -> None:
+    scheme, policy = grouper.load_scheme("chs-core"), policyfile.load_policy("guigang-points")
+    cases = pa.table({"case_id": ["a"], "dx": [["I21.900"]]})
+    settle = grouper.run.api.settle
+    with pytest.raises(TypeError, match="the scheme is 'chs-core'"):
+        settle({"cases": cases}, "chs-core", policy)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="load_policy makes one"):
+        settle({"cases": cases}, scheme, "guigang-points")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="load_scheme makes one"):
+        grouper.grouping.group(cases, "chs-core")  # type: ignore[arg-type]
+    with pytest.raises(RegionError, match="no such table") as told:
+        settle({"cases": cases, "drugs": cases}, scheme, policy)
+    assert "hospitals" in (told.value.hint or "")
+    odd = pa.table({"hospital_id": ["H1"], "level": [[1, 2]]})
+    with pytest.raises(RegionError, match="cannot be written"):
+        settle({"cases": cases, "hospitals": odd}, scheme, policy)
