@@ -25,6 +25,8 @@ _QUIET = {
     # Ray asks for consent and prints advice on the terminal unless these are set.
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # What gRPC does at a fork can hang the child, and Ray starts its processes by forking.
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
 }
 _CLOSED = {
     # A local Ray listens on loopback only (the name is history: it switches clusters off), and
@@ -150,13 +152,21 @@ def _connect(workers: int, address: str | None) -> None:
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        ray.init(
-            address="local",  # never a cluster of somebody else on this machine
-            num_cpus=max(1, workers),
-            include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            **quiet,
-        )
+        try:
+            ray.init(
+                address="local",  # never a cluster of somebody else on this machine
+                num_cpus=max(1, workers),
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                **quiet,
+            )
+        except Exception as error:  # Ray raises plain ones
+            told = str(error).partition("\n")[0]
+            raise RunError(
+                f"a local Ray does not start: {told}",
+                hint="see that there is room in memory and below /tmp, and try again; one worker"
+                " (--workers 1) needs no Ray",
+            ) from error
         return
     try:
         ray.init(address=address, **quiet)

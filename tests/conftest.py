@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# A process of the tests holds gRPC servers and starts Ray: what gRPC does at a fork can hang it.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 # The first call of a kernel compiles it; no test is about time.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,21 @@ def until_lost(reference: object) -> None:
     pytest.fail("the object is still there")
 
 
+def until_dead(owner: Any) -> None:
+    """Waits until a killed actor answers no more: calls may overtake the kill."""
+    import ray
+
+    for _ in range(100):
+        try:
+            ray.get(owner.put.remote(0))
+        except ray.exceptions.ActorDiedError:
+            return
+        except ray.exceptions.ActorUnavailableError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("the actor still lives")
+
+
 def test_lost_objects_are_sent_again(runner: RayRunner) -> None:
     """The process that owns what all items share is killed: the calls get another copy."""
     import ray
@@ -133,8 +149,7 @@ def test_lost_objects_are_sent_again(runner: RayRunner) -> None:
     owner = ray.remote(num_cpus=0)(tasks.Owner).remote()
     (lost,) = ray.get(owner.put.remote(shared))
     ray.kill(owner)
-    with pytest.raises(ray.exceptions.ActorDiedError):
-        ray.get(owner.put.remote(0))
+    until_dead(owner)
     until_lost(lost)
     work._box = [lost]
     assert list(work.results()) == shared[:40]
@@ -147,6 +162,17 @@ def test_a_closed_runner_says_so() -> None:
     closed.close()
     with pytest.raises(RunError, match="closed"):
         closed.map(tasks.read_item, [1], [0])
+
+
+def test_a_local_ray_that_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    program = "from cluster.runner import RayRunner; RayRunner(2)"
+    env = {**os.environ, "RAY_TMPDIR": str(tmp_path / "file")}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "RunError: a local Ray does not start: " in ended.stderr
 
 
 def test_an_address_without_a_cluster() -> None:
