@@ -202,6 +202,12 @@ def _fates(pairs: UInt64Array, version: npt.NDArray[np.int64]) -> UInt64Array:
     return np.ascontiguousarray(found[np.lexsort((found[:, 1], found[:, 0]))])
 
 
+def bucket_ranges(buckets: int, tasks: int) -> list[range]:
+    """Buckets shared out alike among so many tasks; among one at least, and never more than fit."""
+    tasks = min(max(tasks, 1), buckets)
+    return [range(*cut) for cut in pairwise(buckets * task // tasks for task in range(tasks + 1))]
+
+
 def duplicates_among(numbers: Sequence[int], runner: Runner, work: Path) -> UInt64Array:
     """Ids that stand more than once in the parts that have left their hashes in `work`.
 
@@ -215,9 +221,7 @@ def duplicates_among(numbers: Sequence[int], runner: Runner, work: Path) -> UInt
         # Buckets are the top bits of the hash, so the results one after the other are sorted.
         saved = _Saved(str(work), tuple(numbers), versioned)
         size = sum(_hashes_file(str(work), number).stat().st_size for number in numbers)
-        tasks = min(max(size // _TASK_BYTES, 1), BUCKETS)
-        cuts = [BUCKETS * task // tasks for task in range(tasks + 1)]
-        some = [range(start, stop) for start, stop in pairwise(cuts)]
+        some = bucket_ranges(BUCKETS, size // _TASK_BYTES)
         return np.concatenate(list(runner.map(_bucket_duplicates, saved, some)))
     finally:
         for number in numbers:

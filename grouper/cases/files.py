@@ -271,8 +271,7 @@ def read_part(
 
     Text columns of a Parquet file arrive as dictionaries, which differ from batch to batch, and so
     do code columns where the file has them so; code columns of a CSV file stay texts like `A|B`
-    (`split_codes`). A wanted column that
-    the file lacks is left out.
+    (`split_codes`). A wanted column that the file lacks is left out.
 
     Args:
         columns: only these of the source's columns.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from grouper.caseids import id_hashes
 from grouper.codelists import text_buffers
+from grouper.duplicates import bucket_ranges
 from grouper.execution import Runner
 from grouper.kernels.stays import (
     COLUMNS,
@@ -188,11 +188,8 @@ def find_overlaps(numbers: Sequence[int], runner: Runner, work: Path) -> int:
     Returns:
         The number of stays that overlap another; `overlaps_of` reads them by part.
     """
-    tasks = min(max(len(numbers), 1), BUCKETS)
-    cuts = [BUCKETS * task // tasks for task in range(tasks + 1)]
     shared = _Saved(str(work), tuple(numbers))
-    some = [range(start, stop) for start, stop in pairwise(cuts)]
-    return sum(runner.map(_bucket_overlaps, shared, some))
+    return sum(runner.map(_bucket_overlaps, shared, bucket_ranges(BUCKETS, len(numbers))))
 
 
 def overlaps_of(work: Path, part: int) -> Ints:
