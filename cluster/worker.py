@@ -1,6 +1,7 @@
 """What runs inside a Ray worker process: one warm actor that takes tasks."""
 
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,22 +15,23 @@ from grouper.kernels import load_all
 class Outcome:
     """Result of one task, or the error that its data caused.
 
-    Errors travel as values: they arrive as they were raised, and Ray writes no trace of them, which
-    could quote a diagnosis, into its logs.
+    Results travel as bytes, so that whoever keeps an array of one does not hold its place in Ray's
+    object store, which is small. Errors travel as values: they arrive as they were raised, and Ray
+    writes no trace of them, which could quote a diagnosis, into its logs.
     """
 
-    value: Any = None
+    packed: bytes = b""
     error: BaseException | None = None
 
     def unwrap(self) -> Any:
-        """The value.
+        """What the task returned.
 
         Raises:
             BaseException: the task's own error.
         """
         if self.error is not None:
             raise self.error
-        return self.value
+        return pickle.loads(self.packed)
 
 
 class Worker:
@@ -51,6 +53,6 @@ class Worker:
             self._shared = ray.get(ref)
             self._shared_ref = ref
         try:
-            return Outcome(value=task(self._shared, item))
+            return Outcome(pickle.dumps(task(self._shared, item), pickle.HIGHEST_PROTOCOL))
         except Exception as error:  # noqa: BLE001 - it is handed on, not swallowed
             return Outcome(error=error)

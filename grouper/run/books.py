@@ -17,6 +17,7 @@ Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 
 _LOW = 32
+_MASK = (1 << _LOW) - 1
 _PLAIN = 1 << 30
 """Upper halves below this make sums that fit an int64."""
 
@@ -25,21 +26,25 @@ _PLAIN = 1 << 30
 class AccountSums:
     """Sums of the accounts that a part has cases of; a sum is ``high * 2**32 + low``.
 
+    They are as small as they can be, because every part sends its own to the driver.
+
     Attributes:
         accounts: rising.
-        low, high: int64 (accounts, columns).
+        low: uint32 (accounts, columns).
+        high: int32 or int64 (accounts, columns).
     """
 
     accounts: Codes
-    low: Ints
-    high: Ints
+    low: NDArray[np.uint32]
+    high: NDArray[np.int32] | Ints
 
     @staticmethod
     def of(sums: Ints) -> AccountSums:
         """The accounts with cases of dense sums (accounts, columns) whose first column counts."""
         used = np.flatnonzero(sums[:, 0])
         mine = sums[used]
-        return AccountSums(used.astype(np.int32), mine & ((1 << _LOW) - 1), mine >> _LOW)
+        low = (mine & _MASK).astype(np.uint32)
+        return AccountSums(used.astype(np.int32), low, (mine >> _LOW).astype(np.int32))
 
 
 class AccountTotal:
@@ -58,7 +63,7 @@ class AccountTotal:
         """The accounts with cases, and the sums of each."""
         used = np.flatnonzero(self._low[:, 0])
         low, high = self._low[used], self._high[used]
-        high, low = high + (low >> _LOW), low & ((1 << _LOW) - 1)
+        high, low = high + (low >> _LOW), low & _MASK
         if np.abs(high).max(initial=0) < _PLAIN:
             return used.tolist(), ((high << _LOW) + low).tolist()
         pairs = zip(high.tolist(), low.tolist(), strict=True)
@@ -125,9 +130,9 @@ class Books:
         empty = np.empty(0, np.int64)
         count, low, high = self._books.get(name, (empty, empty, empty))
         used = np.flatnonzero(count)
-        nothing = np.zeros(len(used), np.int64)
+        low, high = low[used], high[used]
         return AccountSums(
             used.astype(np.int32),
-            np.stack([count[used], low[used]], axis=1),
-            np.stack([nothing, high[used]], axis=1),
+            np.stack([count[used], low & _MASK], axis=1).astype(np.uint32),
+            np.stack([np.zeros(len(used), np.int64), high + (low >> _LOW)], axis=1),
         )
