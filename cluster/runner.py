@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -46,10 +47,11 @@ class RayRunner:
 
     Raises:
         MissingExtraError: Ray is not installed.
-        RunError: the cluster cannot be reached.
+        RunError: the cluster cannot be reached, or a local Ray cannot be started.
     """
 
     def __init__(self, workers: int, address: str | None = None) -> None:
+        early = "ray" in sys.modules and os.environ.get("RAY_AUTH_MODE") != "token"
         try:
             # Ray reads its environment when it is imported, so it is prepared first.
             _set_environment(address)
@@ -60,6 +62,12 @@ class RayRunner:
             raise MissingExtraError("cluster", "running on several workers") from missing
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
+            if early and address is None:
+                raise RunError(
+                    "a local Ray does not start: ray was imported before it could be closed to"
+                    " other users of this machine",
+                    hint="open the runner before `import ray`, or call ray.init() yourself",
+                )
             _connect(workers, address)
         if address is not None and workers <= 1:
             workers = int(ray.cluster_resources().get("CPU", 1))

@@ -5,6 +5,9 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from grouper.errors import CaseTableError
 
 
@@ -33,6 +36,11 @@ def always_die(shared: None, item: int) -> int:
     if item == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return item
+
+
+def array(shared: int, item: int) -> NDArray[np.int64]:
+    """So many bytes of an item's number."""
+    return np.full(shared // 8, item, np.int64)
 
 
 class Owner:

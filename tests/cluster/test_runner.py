@@ -63,6 +63,14 @@ def test_shared_of_each_map_is_its_own(runner: RayRunner) -> None:
         assert list(runner.map(tasks.read_item, shared, [0, 1, 0])) == [*shared, shared[0]]
 
 
+def test_a_kept_result_does_not_hold_a_place_in_the_object_store(runner: RayRunner) -> None:
+    """Twice as much as the store holds can be kept; what lies in the store cannot be written to."""
+    kept = list(runner.map(tasks.array, 8 << 20, range(64)))
+    assert sum(array.nbytes for array in kept) == 512 << 20
+    assert all(array.flags.writeable for array in kept)
+    assert [int(array[-1]) for array in kept] == list(range(64))
+
+
 def test_the_first_failing_item_ends_the_map_with_its_own_error(
     runner: RayRunner, tmp_path: Path
 ) -> None:
@@ -173,6 +181,17 @@ def test_a_local_ray_that_does_not_start(tmp_path: Path) -> None:
     )
     assert ended.returncode == 1
     assert "RunError: a local Ray does not start: " in ended.stderr
+
+
+def test_ray_that_was_imported_too_early() -> None:
+    """It has read its environment, and would start a cluster that asks nobody for a token."""
+    program = "import ray; from cluster.runner import RayRunner; RayRunner(2)"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "RunError: a local Ray does not start: ray was imported before" in ended.stderr
 
 
 def test_an_address_without_a_cluster() -> None:
