@@ -7,7 +7,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -96,6 +97,34 @@ def alternating(works: Mapping[K, Callable[[], object]], runs: int = 5) -> dict[
 def of(whole: Timing, part: Timing) -> float:
     """How many times `part` goes into `whole`: the middle of the ratios turn by turn."""
     return median(a / b for a, b in zip(whole.runs, part.runs, strict=True))
+
+
+_SPIN = """
+import os, sys
+os.sched_setaffinity(0, [int(sys.argv[1])])
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+while True:
+    pass
+"""
+
+
+@contextmanager
+def awake() -> Iterator[None]:
+    """Keep processors from falling asleep: on each a process spins that gives way to any other.
+
+    The host of a virtual machine may give a sleeping processor to another guest, and take
+    milliseconds to give it back.
+    """
+    spinning = [
+        subprocess.Popen([sys.executable, "-c", _SPIN, str(cpu)])
+        for cpu in sorted(os.sched_getaffinity(0))
+    ]
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
 
 
 def table(header: list[str], rows: list[list[str]]) -> None:

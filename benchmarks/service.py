@@ -1,9 +1,10 @@
 """The service over loopback: latency and rate of `GroupCase`, and cases a second of `GroupBatch`.
 
-    python benchmarks/service.py [--seconds 5]
+    python benchmarks/service.py [--seconds 10]
 
-Rate and latency are held against an empty method of a bare server in the same run. Server and
-client are processes of their own, one client for each stream of `GroupBatch`. Its cases are read
+Rate and latency are held against an empty method of a bare server in the same turns; latency with
+processors that are kept awake and with such as fall asleep between two calls, because a virtual
+machine waits for its host when it wakes. Server and client are processes of their own, one client for each stream of `GroupBatch`. Its cases are read
 before the clock starts, as `grouper send` reads them (codes as dictionaries), and as plain strings.
 """
 
@@ -25,7 +26,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pyarrow as pa
-from common import goal, machine, region, scheme_folder, table
+from common import awake, goal, machine, region, scheme_folder, table
 
 from cluster.client import Client
 from cluster.drg.v1 import case_pb2, grouping_service_pb2
@@ -120,10 +121,12 @@ async def latency(call, per_second: int, seconds: float) -> list[float]:
     return found
 
 
-async def unary(address: str, empty: str, seconds: float) -> tuple[np.ndarray, float, float]:
-    """Calls a second of the empty method and of `GroupCase`, and their latency at a fixed rate.
+async def unary(
+    address: str, empty: str, seconds: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Calls a second, and latency at a fixed rate with processors awake and not.
 
-    Both are called in turn, a row of the result each time.
+    The empty method and `GroupCase` are called in turn, a row of the result each time.
     """
     async with (
         grpc.aio.insecure_channel(address) as channel,
@@ -132,16 +135,20 @@ async def unary(address: str, empty: str, seconds: float) -> tuple[np.ndarray, f
         group, message = GroupingServiceStub(channel).GroupCase, request()
         nothing = bare.unary_unary(EMPTY)
         await rate(lambda: group(message), 1)
-        turns = [
-            [
-                await rate(call, seconds / TURNS)
-                for call in (lambda: nothing(b""), lambda: group(message))
+        calls = (lambda: nothing(b""), lambda: group(message))
+        turns = [[await rate(call, seconds / TURNS) for call in calls] for _ in range(TURNS)]
+
+        async def waits() -> np.ndarray:
+            """The time within which 99 % of the calls of all turns were answered."""
+            each = [
+                [await latency(call, PER_SECOND, seconds / TURNS) for call in calls]
+                for _ in range(TURNS)
             ]
-            for _ in range(TURNS)
-        ]
-        empty_waits = await latency(lambda: nothing(b""), PER_SECOND, seconds)
-        waits = await latency(lambda: group(message), PER_SECOND, seconds)
-    return np.array(turns), np.percentile(empty_waits, 99), np.percentile(waits, 99)
+            return np.array([np.percentile(sum(own, []), 99) for own in zip(*each, strict=True)])
+
+        asleep = await waits()
+        with awake():
+            return np.array(turns), await waits(), asleep
 
 
 def batches(source: CaseSource, *, plain: bool) -> Iterator[pa.RecordBatch]:
@@ -207,14 +214,20 @@ def main() -> None:
         server([*grouper, "--data", data]) as address,
         server([sys.executable, "-c", BARE]) as empty,
     ):
-        turns, empty_wait, wait = asyncio.run(unary(address, empty, options.seconds))
+        turns, waits, asleep = asyncio.run(unary(address, empty, options.seconds))
         empty_rate, group_rate = np.median(turns, axis=0)
         share = np.median(turns[:, 1] / turns[:, 0])
         table(
-            ["method", "calls/s", f"99 % within, at {PER_SECOND} calls/s"],
+            ["method", "calls/s", f"99 % within, at {PER_SECOND}/s", "processors fall asleep"],
             [
-                ["empty, of a bare server", f"{empty_rate:,.0f}", f"{empty_wait:.1f} ms"],
-                ["GroupCase", f"{group_rate:,.0f}", f"{wait:.1f} ms"],
+                [name, f"{rate:,.0f}", f"{wait:.1f} ms", f"{slept:.1f} ms"]
+                for name, rate, wait, slept in zip(
+                    ("empty, of a bare server", "GroupCase"),
+                    (empty_rate, group_rate),
+                    waits,
+                    asleep,
+                    strict=True,
+                )
             ],
         )
         rows, sent = [], []
@@ -230,7 +243,7 @@ def main() -> None:
         table(["GroupBatch by", "codes as", "streams", "cases a message", "cases/s"], rows)
     goal("GroupCase", f"{SHARE:.0%} of the empty method", f"{share:.0%}", met=share >= SHARE)
     aim = f"99 % within {MILLISECONDS:g} ms at {PER_SECOND}/s"
-    goal("GroupCase", aim, f"{wait:.1f} ms", met=wait <= MILLISECONDS)
+    goal("GroupCase", aim, f"{waits[1]:.1f} ms", met=waits[1] <= MILLISECONDS)
     if sent:
         least = min(sent)
         goal("GroupBatch, one stream", f"{CASES:,} cases/s", f"{least:,.0f}", met=least >= CASES)
