@@ -4,8 +4,9 @@
 
 Rate and latency are held against an empty method of a bare server in the same turns; latency with
 processors that are kept awake and with such as fall asleep between two calls, because a virtual
-machine waits for its host when it wakes. Server and client are processes of their own, one client for each stream of `GroupBatch`. Its cases are read
-before the clock starts, as `grouper send` reads them (codes as dictionaries), and as plain strings.
+machine waits for its host when it wakes. Server and client are processes of their own, one client
+for each stream of `GroupBatch`. Its cases are read before the clock starts, as `grouper send` reads
+them (codes as dictionaries), and as plain strings.
 """
 
 from __future__ import annotations
@@ -140,11 +141,11 @@ async def unary(
 
         async def waits() -> np.ndarray:
             """The time within which 99 % of the calls of all turns were answered."""
-            each = [
+            each = [  # (calls, milliseconds) of each turn
                 [await latency(call, PER_SECOND, seconds / TURNS) for call in calls]
                 for _ in range(TURNS)
             ]
-            return np.array([np.percentile(sum(own, []), 99) for own in zip(*each, strict=True)])
+            return np.percentile(np.concatenate(each, axis=1), 99, axis=1)
 
         asleep = await waits()
         with awake():
