@@ -91,7 +91,7 @@ class HashedIds:
         next_free = bounds[:-1].copy()
         for first, second in zip(self._first, self._second, strict=True):
             scatter(readonly(first), readonly(second), _BITS, next_free, ordered[0], ordered[1])
-        with _hashes_file(work, number).open("wb") as file:
+        with Path(_hashes_file(work, number)).open("wb") as file:
             file.write(bounds.data)
             file.write(ordered.data)
         if any(version is not None for version in self._versions):
@@ -110,9 +110,9 @@ def _numbers(version: pa.Array | None, rows: int) -> npt.NDArray[np.int64]:
     return numbers
 
 
-def _hashes_file(work: str, number: int) -> Path:
+def _hashes_file(work: str, number: int) -> str:
     """Where each bucket begins (int64[BUCKETS + 1]), all first hashes, all second ones."""
-    return Path(work) / f"ids-{number:05d}.hashes"
+    return f"{work}/ids-{number:05d}.hashes"
 
 
 def _versions_file(work: str, number: int) -> Path:
@@ -134,30 +134,35 @@ class _Buckets:
     buckets: range
 
     @cached_property
+    def bounds(self) -> list[tuple[int, int, int]]:
+        """Where the buckets begin and end in each part, and how many rows the part has."""
+        found = []
+        for part in self.saved.parts:
+            ends = np.fromfile(_hashes_file(self.saved.work, part), np.int64, BUCKETS + 1)
+            start, end = ends[self.buckets.start], ends[self.buckets.stop]
+            found.append((int(start), int(end), int(ends[-1])))
+        return found
+
+    @cached_property
     def first(self) -> list[UInt64Array]:
         """The first hashes of each part."""
-        bounds = map(self._bounds, self.saved.parts)
-        return [self._read(p, b[0], b[1]) for p, b in zip(self.saved.parts, bounds, strict=True)]
+        places = zip(self.saved.parts, self.bounds, strict=True)
+        return [self._read(part, start, end) for part, (start, end, _) in places]
 
     def rows(self, wanted: UInt64Array) -> tuple[UInt64Array, npt.NDArray[np.int64]]:
         """Hash pairs and versions of those whose first hash is wanted (sorted)."""
         pairs, versions = [NO_DUPLICATES], [np.empty(0, np.int64)]
-        for part, first in zip(self.saved.parts, self.first, strict=True):
+        for part, first, bounds in zip(self.saved.parts, self.first, self.bounds, strict=True):
             places = np.empty(len(first), np.int64)
             places = places[: find_among(readonly(first), readonly(wanted), places)]
             if not len(places):
                 continue
-            start, end, rows = self._bounds(part)
+            start, end, rows = bounds
             second = self._read(part, rows + start, rows + end)
             pairs.append(np.stack([first[places], second[places]], axis=1))
             if self.saved.versioned:
                 versions.append(_versions(self.saved.work, part, rows)[start:end][places])
         return np.concatenate(pairs), np.concatenate(versions)
-
-    def _bounds(self, part: int) -> tuple[int, int, int]:
-        """Where the buckets begin and end in a part, and how many rows the part has."""
-        bounds = np.fromfile(_hashes_file(self.saved.work, part), np.int64, BUCKETS + 1)
-        return int(bounds[self.buckets.start]), int(bounds[self.buckets.stop]), int(bounds[-1])
 
     def _read(self, part: int, start: int, end: int) -> UInt64Array:
         path = _hashes_file(self.saved.work, part)
@@ -220,13 +225,13 @@ def duplicates_among(numbers: Sequence[int], runner: Runner, work: Path) -> UInt
     try:
         # Buckets are the top bits of the hash, so the results one after the other are sorted.
         saved = _Saved(str(work), tuple(numbers), versioned)
-        size = sum(_hashes_file(str(work), number).stat().st_size for number in numbers)
+        size = sum(Path(_hashes_file(str(work), number)).stat().st_size for number in numbers)
         some = bucket_ranges(BUCKETS, size // _TASK_BYTES)
         return np.concatenate(list(runner.map(_bucket_duplicates, saved, some)))
     finally:
         for number in numbers:
             for file in (_hashes_file, _versions_file):
-                file(str(work), number).unlink(missing_ok=True)
+                Path(file(str(work), number)).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

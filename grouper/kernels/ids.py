@@ -68,15 +68,18 @@ def hash_strings(
 
 
 def _near(wanted: UInt64Array) -> tuple[int, npt.NDArray[np.uint8]]:
-    """Which top bits the wanted hashes have: most others have none of these, and need no search.
+    """Which low bits the wanted hashes have: most others have none of these, and need no search.
+
+    The top bits would not do: hashes of one bucket have them in common.
 
     Returns:
-        By how many bits a hash is shifted down, and uint8[], 1 where it may be wanted then.
+        The mask of the low bits, and uint8[mask + 1], 1 where a hash with these may be wanted.
     """
     bits = min(max((len(wanted) << 6).bit_length(), 10), 22)
-    near = np.zeros(1 << bits, np.uint8)
-    near[wanted >> np.uint64(64 - bits)] = 1
-    return 64 - bits, near
+    mask = (1 << bits) - 1
+    near = np.zeros(mask + 1, np.uint8)
+    near[wanted & np.uint64(mask)] = 1
+    return mask, near
 
 
 @kernel(types.void(ro(types.uint64), types.int64, rw(types.int64)))
@@ -137,14 +140,14 @@ def find_among(values: UInt64Array, wanted: UInt64Array, places: npt.NDArray[np.
 def _find_among(
     values: UInt64Array,
     wanted: UInt64Array,
-    shift: int,
+    mask: int,
     near: npt.NDArray[np.uint8],
     places: npt.NDArray[np.int64],
 ) -> int:
-    down = np.uint64(shift)
+    low_bits = np.uint64(mask)
     found = 0
     for i in range(len(values)):
-        if not near[np.int64(values[i] >> down)]:
+        if not near[np.int64(values[i] & low_bits)]:
             continue
         k = np.searchsorted(wanted, values[i])
         if k < len(wanted) and wanted[k] == values[i]:
@@ -179,14 +182,14 @@ def _mark(
     first: UInt64Array,
     second: UInt64Array,
     wanted: UInt64Array,
-    shift: int,
+    mask: int,
     near: npt.NDArray[np.uint8],
     marks: npt.NDArray[np.int8],
     value: int,
 ) -> None:
-    down = np.uint64(shift)
+    low_bits = np.uint64(mask)
     for i in range(len(first)):
-        if not near[np.int64(first[i] >> down)]:
+        if not near[np.int64(first[i] & low_bits)]:
             continue
         low, high = 0, wanted.shape[0]
         while low < high:
