@@ -49,7 +49,7 @@ class CodeLists:
 def build_index(table: CodeTable) -> CodeIndex:
     """The hash table of a scheme's codes."""
     text, bounds = text_buffers(pa.array(table.codes, pa.string()))
-    slots = np.zeros((1 << (2 * len(table.codes) + 1).bit_length(), SLOT_WORDS), np.uint64)
+    slots = np.zeros((1 << (4 * len(table.codes) + 1).bit_length(), SLOT_WORDS), np.uint64)
     build_table(text, bounds.astype(np.int32), readonly(table.kind_of), slots)
     prefixes = {len(c.encode()) - 1 for c in table.codes if c.endswith(PREFIX_MARK)}
     lengths = np.array(sorted(prefixes, reverse=True), np.int32)
@@ -136,7 +136,8 @@ def _joined(column: pa.Array, index: CodeIndex) -> CodeLists:
 
 def kinds_of(strings: pa.Array, index: CodeIndex) -> Int32Array:
     """The kind of each string, and of null behind them."""
-    kinds = np.full(len(strings) + 1, BLANK, np.int32)
+    kinds = np.empty(len(strings) + 1, np.int32)
+    kinds[-1] = BLANK
     if len(strings):
         text, bounds = text_buffers(strings)
         look_up(index, text, bounds, kinds[:-1])
