@@ -25,6 +25,7 @@ from grouper.duplicates import (
 )
 from grouper.errors import OutputError
 from grouper.execution import Runner
+from grouper.folded import Folded
 from grouper.grouping import RESULT_SCHEMA, STATUS, GroupedBatch, group_batch
 from grouper.oddcodes import OddCodes, count_odd_codes, join_odd_codes, write_odd_codes
 from grouper.parts import ParquetFile, disk_errors, part_name
@@ -169,11 +170,11 @@ def group_files(
     as_file = out.suffix == ".parquet"
     _check_replaceable(out, as_file)
     counts: Counter[str] = Counter(dict.fromkeys(STATUS, 0))
-    odd: list[pa.Table] = []
+    odd = Folded(join_odd_codes)
     with _work_folder(out) as work:
         for unknown in runner.map(_group_part, _Grouping(source, scheme, str(work)), source.parts):
             counts.update(unknown_dx=unknown.dx, unknown_px=unknown.px, undated=unknown.undated)
-            odd.append(unknown.odd)
+            odd.add(unknown.odd)
         numbers = [part.number for part in source.parts]
         duplicates = duplicates_among(numbers, runner, work)
         duplicates = with_conflicts(source, duplicates, runner)
@@ -190,7 +191,7 @@ def group_files(
                 if progress is not None:
                     progress(sum(written.counts.get(s, 0) for s in STATUS))
         _replace(target, out, work)
-    found = join_odd_codes(odd)
+    found = odd.whole()
     for (kind, name), count in count_odd_codes(found).items():
         if kind != "unknown":
             counts[f"{kind}_{name}"] += count

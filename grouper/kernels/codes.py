@@ -199,8 +199,8 @@ def look_up(
         start, n = np.int64(bounds[i]), np.int64(bounds[i + 1]) - np.int64(bounds[i])
         kind = np.int64(-1)
         if n <= 16 and start + 16 <= len(text):
-            one = load_word(text, start) & _KEEP[min(n, 8)]
-            two = load_word(text, start + 8) & _KEEP[max(n - 8, 0)]
+            one = load_word(text, start) & _KEEP[min(n, np.int64(8))]
+            two = load_word(text, start + 8) & _KEEP[max(n - 8, np.int64(0))]
             kind = _find(slots, one, two, np.uint64(0), n)
         found[i] = kind
         left += 1 if kind < 0 else 0

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from grouper.caseids import id_hashes
 from grouper.counted import counted
 from grouper.duplicates import NO_DUPLICATES, VERSION
+from grouper.folded import Folded
 from grouper.quality.evaluate import Plan
 from grouper.run import stages, values
 from grouper.run.beside import SideSums
@@ -232,7 +233,7 @@ class Driver:
             for name in names:
                 grouped.counts[name] += reuse.counts[name]
         self.manifest.stage("grouped", grouped.counts, digests)
-        write_odd_codes(self.out, self.manifest, grouped.odd, reuse)
+        write_odd_codes(self.out, self.manifest, grouped.odd.whole(), reuse)
         for name in AMOUNTS[1:]:
             if count := grouped.counts[f"empty {name}"]:
                 self.manifest.warnings.append(
@@ -380,20 +381,20 @@ class Driver:
         )
         cases = 0
         paid = AccountTotal(accounts.size, POINT_COLUMNS)
-        beside: list[SideSums] = []
+        beside = Folded(SideSums.join)
         digests: dict[str, str] = {}
         classes: Counter[str] = Counter()
         results = self.runner.map(values.values_task, shared, self.numbers)
         for done in self.context.each("values", results, len(self.numbers)):
             result: values.ValuesResult = done.result
             paid.add(result.written.paid)
-            beside.append(result.beside)
+            beside.add(result.beside)
             classes.update(result.classes)
             cases += result.cases
             digests |= done.published
         keys = accounts.keys()
         rows = zip(*paid.rows(), strict=True)
-        written = Written({keys[a]: (n, p) for a, (n, p) in rows}, SideSums.join(beside), cases)
+        written = Written({keys[a]: (n, p) for a, (n, p) in rows}, beside.whole(), cases)
         counts = {f"class {name}": classes[name] for name in CLASSES}
         counts |= {f"review {state}": count for state, count in decided.counts.items()}
         self.manifest.stage("points", {**counts, "cases": written.cases}, digests)

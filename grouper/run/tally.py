@@ -9,9 +9,10 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from grouper.folded import Folded
+from grouper.oddcodes import join_odd_codes
 from grouper.run import stages, values
 from grouper.run.beside import SideSums
 from grouper.run.books import (
@@ -42,7 +43,7 @@ class Grouped:
         self.cost: Counter[str] = Counter()
         self._reviewed: list[Reviewed] = []
         self.apart: list[NDArray[np.int64]] = []
-        self.odd: list[pa.Table] = []
+        self.odd = Folded(join_odd_codes)
         self._paid = AccountTotal(accounts, AMOUNT_COLUMNS)
         self._per_diem = AccountTotal(accounts, AMOUNT_COLUMNS)
 
@@ -55,7 +56,7 @@ class Grouped:
         self._reviewed += part.reviewed
         self.apart += part.apart
         if part.odd is not None:
-            self.odd.append(part.odd)
+            self.odd.add(part.odd)
         for total, sums in ((self._paid, part.books), (self._per_diem, part.per_diem)):
             if sums is not None:
                 total.add(sums)
