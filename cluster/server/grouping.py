@@ -14,7 +14,7 @@ from cluster.errors import RequestError, Violation
 from cluster.server.cases import case_values, fill, result_of
 from cluster.server.metrics import Metrics
 from cluster.tracing import Tracing
-from grouper.explain import Explainer, Explanation
+from grouper.explain import MOST_CODES, Explainer, Explanation
 from grouper.grouping import group_counted
 from grouper.scheme import Scheme
 from grouper.single import SingleGrouper, SingleResult
@@ -23,9 +23,6 @@ T = TypeVar("T")
 
 _AT_ONCE = 3
 """Messages of a stream that were read and are not yet answered."""
-
-_EXPLAINED_CODES = 200
-"""Most codes of a case that is explained: the work grows with their square; no list has more."""
 
 
 class SchemeShelf:
@@ -94,8 +91,8 @@ class GroupingService(service.GroupingServiceServicer):
         if not request.HasField("case"):
             raise RequestError(Violation("case", "must be set"))
         codes = len(request.case.dx) + len(request.case.px)
-        if request.explain and codes > _EXPLAINED_CODES:
-            told = f"{codes:,} codes; at most {_EXPLAINED_CODES} are explained"
+        if request.explain and codes > MOST_CODES:
+            told = f"{codes:,} codes; at most {MOST_CODES} are explained"
             raise RequestError(Violation("case", told), hint="group it without `explain`")
         case = case_values(request.case)
         result = self._shelf.group(scheme, case)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Final, Literal
+
+MOST_CODES: Final = 200
+"""Most codes of a case that others may have explained: the work grows with their square, and no
+list has more."""
 
 Level = Literal["mdc", "adrg", "drg"]
 Change = Literal[

@@ -13,12 +13,13 @@ from typing import Any, ClassVar, Final
 
 from grouper.cases import COLUMNS, Kind
 from grouper.errors import GrouperError
+from grouper.explain import MOST_CODES
 from grouper.run.quote import Stay
 from grouper.scheme import Scheme
 from grouper.scheme.rules import INTEGER_MAX, INTEGER_MIN
 from grouper.settlement.numbers import FEN, MAX_FEN, decimal_text
 from grouper.web.codesearch import CodeSearch
-from grouper.web.settings import MAX_CODES, MAX_TEXT
+from grouper.web.settings import MAX_TEXT
 
 NUMBERS: Final = ("sex", "age", "age_days", "weight", "los", "discharge", "icu_hours")
 """Integer columns of the form; those that a scheme declares come behind."""
@@ -50,8 +51,10 @@ def read_case(form: Mapping[str, Any], scheme: Scheme) -> dict[str, object]:
         FormError: a field is too long, or not what its column holds.
     """
     case: dict[str, object] = {"case_id": "case"}
+    room = MOST_CODES
     for name in ("dx", "px"):
-        case[name] = _codes(name, form.get(name))
+        case[name] = codes = _codes(name, form.get(name), room)
+        room -= len(codes)
     for name in number_fields(scheme):
         case[name] = _integer(name, form.get(name))
     dept = form.get("dept")
@@ -89,14 +92,14 @@ def read_stay(form: Mapping[str, Any], case: Mapping[str, object]) -> Stay | Non
     )
 
 
-def _codes(name: str, value: Any) -> list[str]:
+def _codes(name: str, value: Any, room: int) -> list[str]:
     value = [] if value is None else value
     if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
         raise FormError(name, "must be a list of codes")
-    if len(value) > MAX_CODES or any(len(code) > MAX_TEXT for code in value):
+    if len(value) > room or any(len(code) > MAX_TEXT for code in value):
         raise FormError(
             name,
-            f"more than {MAX_CODES} codes, or a code of more than {MAX_TEXT} characters",
+            f"more than {MOST_CODES} codes in all, or one of more than {MAX_TEXT} characters",
             hint="a stay has a few dozen codes at most",
         )
     return value
@@ -281,7 +284,7 @@ def _guess(pasted: Pasted, value: str, search: CodeSearch) -> None:
 def _add(pasted: Pasted, name: str, code: str, search: CodeSearch) -> None:
     entry = search.get(code)
     codes = pasted.case[name]
-    if len(codes) < MAX_CODES:
+    if len(codes) < MOST_CODES:
         codes.append(entry.code if entry and entry.kind == name else code[:MAX_TEXT])
     else:
         pasted.ignored.append(code[:MAX_TEXT])

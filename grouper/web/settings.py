@@ -18,7 +18,6 @@ MAX_UPLOAD_BYTES: Final = 32 * 1024 * 1024
 """Largest file that may be uploaded; `grouper group` takes files of any size."""
 
 MAX_UPLOAD_CASES: Final = 200_000
-MAX_CODES: Final = 200
 MAX_TEXT: Final = 64
 """Most characters of a code or of another text of a case."""
 
