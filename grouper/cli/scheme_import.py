@@ -90,7 +90,7 @@ def tables(
     if lost:
         raise GrouperError(
             f"{counted(lost, 'row or cell', 'rows or cells')} of the tables left out of the pack",
-            hint="they are named above; mend them in the tables and import again",
+            hint="they are named above; mend them in the tables and import into a new folder",
         )
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import secrets
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from grouper.errors import OutputError
+from grouper.newfolder import new_folder
 from grouper.scheme.identity import Identity
-from grouper.scheme.tables import COLUMNS, FILES, Tables
+from grouper.scheme.tables import COLUMNS, Tables
 
 Rows = Mapping[str, Iterable[Sequence[str]]]
 """File name to rows, each with the cells of `COLUMNS`."""
@@ -27,38 +25,19 @@ def table_rows(tables: Tables) -> Rows:
 
 
 def write_pack(folder: Path, identity: Identity, rows: Rows) -> None:
-    """Write a full pack; an older one in its place is replaced in one step.
+    """Write a full pack, whole or not at all.
 
     Args:
+        folder: a new or empty folder.
         rows: files that are not named are written with their header only.
 
     Raises:
-        OutputError: the folder holds something else than a pack, or cannot be written.
+        OutputError: the folder holds something already, or cannot be written.
     """
-    if folder.exists():
-        held = [p.name for p in folder.iterdir()] if folder.is_dir() else [folder.name]
-        foreign = sorted(set(held) - set(FILES))
-        if foreign:
-            raise OutputError(
-                f"{folder} holds something else than a pack: {foreign[0]}",
-                hint="name a new folder, or one that holds a pack only",
-            )
-    work = folder.parent / f".{folder.name}.{secrets.token_hex(4)}"
-    try:
-        work.mkdir(parents=True)
-        (work / "new").mkdir()
-        _write(work / "new" / "scheme.toml", _toml(identity))
+    with new_folder(folder) as work:
+        _write(work / "scheme.toml", _toml(identity))
         for name, columns in COLUMNS.items():
-            _write(work / "new" / name, _csv(columns, rows.get(name, ())))
-        if folder.is_dir():
-            folder.rename(work / "old")
-        (work / "new").rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {folder}: {error.strerror}", hint="check the folder's permissions"
-        ) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+            _write(work / name, _csv(columns, rows.get(name, ())))
 
 
 def _write(path: Path, text: str) -> None:

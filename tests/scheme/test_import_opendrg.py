@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from grouper.cli import scheme as scheme_commands
-from grouper.errors import GrouperError, PackError
+from grouper.errors import GrouperError, OutputError, PackError
 from grouper.scheme.import_opendrg import Imported, import_variant, variants, write_variant
 from grouper.scheme.import_python import Scope, Sets
 from grouper.scheme.import_terms import Unreadable
@@ -224,6 +224,8 @@ def test_command(command: Any, tmp_path: Path) -> None:
     assert (tmp_path / "all" / "tiny" / "groups.csv").is_file()
     assert command("opendrg", folder, "--out", tmp_path / "x").exit_code == 2
     checkout.write(folder, {"ADRG/BR2.py": "x = 1"})
-    done = command("opendrg", folder, "--all", "--out", tmp_path / "all")
+    taken = command("opendrg", folder, "--all", "--out", tmp_path / "all")
+    assert isinstance(taken.exception, OutputError)
+    done = command("opendrg", folder, "--all", "--out", tmp_path / "lossy")
     assert isinstance(done.exception, GrouperError)
     assert "not read: tiny/ADRG/BR2.py" in done.output
