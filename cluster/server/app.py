@@ -111,8 +111,8 @@ class FrontEnd:
             self._config.limits.arrow_bytes,
         )
         runs = RunService(
-            *(self._config.data, self._shelf, self._register, self._supervisor, self._executor),
-            self._config.buckets,
+            *(self._config.data, self._config.state, self._shelf, self._register),
+            *(self._supervisor, self._executor, self._config.buckets),
         )
         inside = self._door.before(server)
         grouping_grpc.add_GroupingServiceServicer_to_server(grouping, inside)

@@ -24,7 +24,7 @@ from cluster.server.supervisor import Supervisor
 from cluster.tracing import current_parent
 from grouper import __version__
 from grouper.cases.files import is_text_encoding
-from grouper.run.folder import admit, belongs, read_manifest
+from grouper.run.folder import admit, belongs, read_manifest, within_region
 from grouper.scheme import pack_folder
 from grouper.settlement.policyfile import load_policy
 from grouper.stores import MANIFEST, is_address, may_use, opened
@@ -52,6 +52,7 @@ class RunService(service.RunServiceServicer):
     def __init__(
         self,
         data: Path,
+        state: Path,
         shelf: SchemeShelf,
         register: Register,
         supervisor: Supervisor,
@@ -59,6 +60,7 @@ class RunService(service.RunServiceServicer):
         buckets: tuple[str, ...] = (),
     ) -> None:
         self._data = data.resolve()
+        self._state = state.resolve()
         self._folder = f"the server's data folder {self._data}"
         self._buckets = buckets
         self._shelf = shelf
@@ -183,6 +185,9 @@ class RunService(service.RunServiceServicer):
         if region and not is_address(region) and not Path(region).is_dir():
             told = f"there is no folder {request.spec.region} below {self._folder}"
             wrong.append(Violation("spec.region", told))
+        out = paths.get("out", "")
+        if region and (fault := within_region(out, region)):
+            wrong.append(Violation("spec.out", f"{request.spec.out} {fault}"))
         if wrong:
             outside = any(self._folder in one.description for one in wrong)
             raise RequestError(*wrong, hint=_OUTSIDE if outside else "")
@@ -205,6 +210,8 @@ class RunService(service.RunServiceServicer):
             raise ValueError(f"no file can have this name: {error.strerror}") from error
         if not path.is_relative_to(self._data) or path == self._data:
             raise ValueError(f"{name} does not lie below {self._folder}")
+        if field == "out" and path.is_relative_to(self._state):
+            raise ValueError(f"{name} lies among the server's own files; name another folder")
         if field in ("scheme", "policy") and "/" not in name and not path.exists():
             return name
         return str(path)
@@ -265,7 +272,7 @@ def _check_files(spec: Spec) -> None:
     out = Path(spec.out)
     manifest = read_manifest(out) if out.is_dir() else None
     if manifest is None:
-        admit(out)
+        admit(out, Path(spec.region))
     elif (manifest.engine, manifest.policy.get("digest")) != (__version__, policy.digest):
         belongs(out, manifest, "")  # whose id takes long to compute; it is another one
 

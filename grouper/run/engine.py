@@ -96,7 +96,7 @@ def rerun(
         verify(out, manifest)
         clear_work(out)
         return RunSummary(out, manifest, "verified")
-    admit(out)
+    admit(out, region)
     with disk_errors(out), locked(out):
         resumed = prepare(out, identity)
         manifest = Manifest(

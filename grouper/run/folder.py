@@ -20,6 +20,7 @@ LOG: Final = "log.jsonl"
 _TABLES: Final = ("cases", "grouped", "points")
 _RECORDS: Final = ("done", "facts", "rejected")
 _MARK: Final = "run"
+_OF_REGION: Final = ("cases", "history", "closed_cases", "months")
 
 
 @dataclass
@@ -95,13 +96,27 @@ def verify(run: Path, manifest: Manifest) -> None:
         )
 
 
-def admit(run: Path) -> None:
-    """See that a folder may hold a run, and make what its lock needs.
+def within_region(run: str, region: str) -> str:
+    """Why a run may not lie where it would: in a folder of its region's own files; empty if it may.
+
+    Args:
+        run, region: resolved paths, or addresses.
+    """
+    below = run.removeprefix(f"{region.rstrip('/')}/").partition("/")[0]
+    if below not in _OF_REGION:
+        return ""
+    return f"lies in {below}/, which holds files of the region; name a folder beside it"
+
+
+def admit(run: Path, region: Path) -> None:
+    """See that a folder may hold a run of a region, and make what its lock needs.
 
     Raises:
-        RunError: the folder holds something else.
-        OutputError: it cannot be written.
+        OutputError: the folder holds something else, lies among the region's files, or cannot be
+            written.
     """
+    if fault := within_region(str(run.resolve()), str(region.resolve())):
+        raise OutputError(f"{run} {fault}", hint="choose another --out")
     try:
         if run.exists() and not run.is_dir():
             raise OutputError(f"{run} is a file", hint="name a folder")

@@ -64,13 +64,13 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def front(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
+def front(data_folder: Path) -> Iterator[FrontEnd]:
     """The session's server; it holds chs-core."""
     config = ServerConfig(
         host="127.0.0.1",
         port=0,
         data=data_folder,
-        state=tmp_path_factory.mktemp("state"),
+        state=data_folder / ".grouper",
         grace_seconds=1.0,
     )
     with serving(config) as running:

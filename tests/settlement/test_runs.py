@@ -201,6 +201,8 @@ def test_folder_with_other_things_is_refused(region: Path, scheme: Scheme, tmp_p
     with pytest.raises(OutputError, match="not a run"):
         settle(region, scheme, tmp_path / "a")
     assert (tmp_path / "a" / "letter.txt").read_text() == "dear"
+    with pytest.raises(OutputError, match="run lies in cases/, which holds files of the region"):
+        settle(region, scheme, region / "cases" / "run")
 
 
 def test_every_case_once_with_route_and_reason(scheme: Scheme, tmp_path: Path) -> None:
