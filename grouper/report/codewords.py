@@ -81,6 +81,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "line.outpatient_pooling": ("门诊统筹", "Outpatient pooling"),
     "line.other": ("其他", "Other"),
     "line.drg": ("DRG 预算", "DRG budget"),
+    "warning.raised_budget": ("预算行为正数，增加了预算", "Budget lines that raise the budget"),
     "warning.superseded": ("清单有更高版本，以最高版本为准", "Later versions of lists count"),
     "warning.not_evaluated": ("缺少列，规则未评价", "Rule lacks a column"),
     "warning.review_without_gain": ("单议通过但未增加点数", "Approved reviews add no points"),

@@ -21,7 +21,7 @@ from grouper.scheme import Scheme
 from grouper.settlement.arrivals import Codes, coded
 from grouper.settlement.history import month_codes
 from grouper.settlement.intake import Accounts, IntakePlan, intake_columns, take_in
-from grouper.settlement.lacking import PlaceFaults, Places
+from grouper.settlement.lacking import PlaceFaults, Places, raising_lines
 from grouper.settlement.months import MONTHS
 from grouper.settlement.routes import PER_DIEM
 
@@ -162,6 +162,7 @@ def survey(context: Context) -> Survey:
         year = max(whole.years, key=lambda known: (whole.years[known], known))
     context.manifest.year = year
     context.manifest.stage("survey", {"cases": whole.cases}, {})
+    context.manifest.warnings += raising_lines(context.region, year)
     known = {column.name for column in intake_columns(context.policy)}
     for name in source.absent:
         if name in known:

@@ -1,15 +1,16 @@
-"""What a region lacks for its cases, as far as it can be told before they are grouped."""
+"""What a region lacks for its cases or says oddly, as far as it can be told before grouping."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from grouper.errors import RegionError
 from grouper.settlement.closed import closed_places
 from grouper.settlement.months import fixed_rate, month_shares, months_of
+from grouper.settlement.numbers import yuan_text
 from grouper.settlement.policy import Policy
-from grouper.settlement.region import Region
+from grouper.settlement.region import FUND_TOTAL, Region
 
 Place = tuple[str, str]
 """Pool and month."""
@@ -103,6 +104,20 @@ def lacking(
                 hint="add the line with a negative amount",
             )
     return faults
+
+
+def raising_lines(region: Region, year: int) -> Iterator[str]:
+    """Warnings of budget lines that raise the budget: most of them have lost their minus sign.
+
+    A line of any name may be of either sign (folders.md), so that none is an error.
+    """
+    for line in region.budget:
+        if line.line != FUND_TOTAL and line.amount > 0 and line.effective_month[:4] <= str(year):
+            amount = yuan_text(line.amount)
+            yield (
+                f"raised_budget: budget.csv:{line.row}: '{line.line}' raises the budget of pool "
+                f"'{line.pool}' by {amount}; write -{amount} where it lowers it"
+            )
 
 
 def _by_points(region: Region, policy: Policy, year: int, pool: str, month: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,16 @@ def test_a_pool_needs_a_budget_only_for_cases_that_it_pays(region: Path, scheme:
         ],
     )
     assert "group_task" in settle(region, scheme)
+
+
+def test_a_line_that_raises_the_budget_is_told(region: Path, scheme: Scheme) -> None:
+    raised = ("employee", "pharmacy", "2024-01", 200)
+    lines = [*BUDGET, raised, ("employee", "reserve", "2024-01", -100), (*raised[:2], "2025-01", 1)]
+    write_csv(region / "budget.csv", LINE, lines)
+    write_cases(region / "cases", [case("a", "A", "D1", 10)])
+    settle(region, scheme)
+    manifest = json.loads((region.parent / "run" / "manifest.json").read_text())
+    told = [text for text in manifest["warnings"] if "budget.csv" in text]
+    assert len(told) == 1
+    assert told[0].startswith("raised_budget: budget.csv:3: 'pharmacy' raises the budget of pool ")
+    assert told[0].endswith(" by 200.00; write -200.00 where it lowers it")
