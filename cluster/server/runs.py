@@ -26,6 +26,7 @@ from grouper import __version__
 from grouper.cases.files import is_text_encoding
 from grouper.run.folder import admit, belongs, read_manifest, within_region
 from grouper.scheme import pack_folder
+from grouper.scheme.layers import BUILTIN
 from grouper.settlement.policyfile import load_policy
 from grouper.stores import MANIFEST, is_address, may_use, opened
 
@@ -222,6 +223,12 @@ class RunService(service.RunServiceServicer):
         path = Path(place)
         return str(path.relative_to(self._data)) if path.is_relative_to(self._data) else place
 
+    def _named(self, scheme: str) -> str:
+        """A scheme as a caller may name it again."""
+        held = (one.id for one in self._shelf.schemes.values() if one.source == scheme)
+        path = Path(scheme)
+        return next(held, path.name if path.parent == BUILTIN else self._shown(scheme))
+
     def _message(self, record: Record) -> messages.Run:
         spec = record.spec
         run = messages.Run(
@@ -229,7 +236,7 @@ class RunService(service.RunServiceServicer):
             request_id=record.request_id,
             spec=messages.RunSpec(
                 region=self._shown(spec.region),
-                scheme=self._shown(spec.scheme),
+                scheme=self._named(spec.scheme),
                 policy=self._shown(spec.policy),
                 out=self._shown(spec.out),
                 encoding=spec.encoding,

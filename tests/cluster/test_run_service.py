@@ -55,7 +55,7 @@ def test_a_run_from_start_to_its_tables(
     client: Client, data_folder: Path, region: Path, expected: dict[str, bytes]
 ) -> None:
     started = client.start_run(**NAMES, out="first")
-    assert started.spec.out == "first"
+    assert started.spec == run_service_pb2.RunSpec(**NAMES, out="first", encoding="utf-8")
     states = list(client.watch_run(started.run_id))
     last = states[-1]
     assert last.state == run_service_pb2.RUN_STATE_SUCCEEDED, last.failure
