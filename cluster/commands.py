@@ -84,6 +84,7 @@ def serve(
         from cluster.server.config import load_config, parse_listen
         from cluster.server.logs import log_as_json
         from cluster.web import page_beside
+        from grouper.web.settings import name_of
     log_as_json()
     if listen is not None:
         try:
@@ -111,8 +112,10 @@ def serve(
     with page as address:
 
         def started(chosen: int) -> None:
+            host = name_of(settings.host)
+            everywhere = "" if host == settings.host else " on all interfaces"
             typer.echo(
-                f"{_LISTENING}{settings.host}:{chosen}, data below {settings.data}; Ctrl-C stops"
+                f"{_LISTENING}{host}:{chosen}{everywhere}, data below {settings.data}; Ctrl-C stops"
             )
             if address:
                 typer.echo(f"the page to try: {address}")

@@ -15,7 +15,7 @@ import uvicorn
 
 from grouper.web.app import make_app
 from grouper.web.runs import RunBook, RunSource
-from grouper.web.settings import AddressError, Tls, WebSettings
+from grouper.web.settings import AddressError, Tls, WebSettings, name_of
 from grouper.web.shelf import Shelf
 from grouper.web.site import Site
 
@@ -46,7 +46,7 @@ class WebServer:
     @property
     def address(self) -> str:
         """What to type into a browser."""
-        host = self._settings.host
+        host = name_of(self._settings.host)
         scheme = "https" if self._settings.tls else "http"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
 

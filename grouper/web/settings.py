@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
@@ -68,7 +69,8 @@ class WebSettings:
         if self.tls is None and not is_loopback(self.host):
             raise AddressError(
                 f"{self.host} is reached from outside, and the page asks nobody who they are",
-                hint="listen on 127.0.0.1, or give --tls-cert, --tls-key and --tls-clients",
+                hint="listen on 127.0.0.1, or use `grouper web` with --tls-cert, --tls-key and"
+                " --tls-clients",
             )
         for file in (self.tls.certificate, self.tls.key, self.tls.clients) if self.tls else ():
             if not file.is_file():
@@ -83,6 +85,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def name_of(host: str) -> str:
+    """What to call a server by: the machine's name where it listens on all interfaces."""
+    return socket.gethostname() if host in ("0.0.0.0", "::") else host
 
 
 def parse_address(text: str) -> tuple[str, int]:

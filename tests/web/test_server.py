@@ -108,6 +108,7 @@ def test_certificates_on_both_sides(tmp_path: Path) -> None:
     tls = Tls(tmp_path / "server.pem", tmp_path / "server.key", tmp_path / "client.pem")
     settings = WebSettings(host="0.0.0.0", port=0, tls=tls)
     with WebServer(settings) as server:
+        assert server.address == f"https://{socket.gethostname()}:{server.port}/"
         context = ssl.create_default_context(cafile=str(tmp_path / "server.pem"))
         url = f"https://127.0.0.1:{server.port}/health"
         with pytest.raises(OSError, match=r"certificate required|alert|reset|closed"):
