@@ -32,6 +32,7 @@ from grouper.scheme import Scheme
 from grouper.scheme.editions import EDITIONS
 from grouper.scheme.scheme import in_edition
 from grouper.settlement.intake import REQUIRED, intake_columns
+from grouper.settlement.lacking import check_policy
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import load_region
 from grouper.settlement.visits import FILE as VISITS
@@ -87,6 +88,7 @@ def rerun(
         scheme = in_edition(scheme, policy.edition)
     tables = load_region(region)
     sources = _open_sources(region, scheme, policy, encoding)
+    check_policy(policy, scheme, history="history" in sources)
     visits = (VISITS,) if policy.stay.pre_admission_days is not None else ()
     inputs = input_digests(region, sources, runner, visits)
     identity = run_id(inputs, scheme, policy, encoding)

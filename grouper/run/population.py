@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from grouper.cases import CaseSource
-from grouper.errors import PolicyError, RunError
+from grouper.errors import RunError
 from grouper.run import people, stages
 from grouper.run.context import Context
 from grouper.settlement.intake import Accounts, IntakePlan
@@ -37,15 +37,8 @@ class People:
     @property
     def source(self) -> CaseSource | None:
         """The history, where the policy takes its statistics from there."""
-        wanted = self.context.policy.population.cases
-        source = self.context.sources.get("history")
-        if wanted == "history" and source is None:
-            raise PolicyError(
-                "the policy takes statistics from history, and the region has none",
-                key="population.cases",
-                hint='add REGION/history/*.parquet, or set it to "own"',
-            )
-        return None if wanted == "own" else source
+        own = self.context.policy.population.cases == "own"
+        return None if own else self.context.sources.get("history")
 
     @property
     def need_workers(self) -> bool:
@@ -66,7 +59,6 @@ class People:
             plan: how cases are routed.
 
         Raises:
-            PolicyError: the policy wants history, and there is none.
             RunError: no case of the history can be used.
         """
         source = self.source

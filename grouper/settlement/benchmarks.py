@@ -104,8 +104,10 @@ def make_benchmarks(
         policy: how weights, stability and coefficients are made.
 
     Raises:
+        PolicyError: as `check_weights`, and no weight is left to be multiplied.
         RunError: weights must be calibrated or unstable cases be paid, and M is zero or unknown.
     """
+    check_weights(drgs, published, policy.weights)
     if statistics.mean is None:
         if not statistics.count:
             raise RunError(
@@ -120,11 +122,6 @@ def make_benchmarks(
     calibrate = policy.weights.origin == "calibrated"
     warnings = []
     if not calibrate and not any(entry.weight is not None for entry in published.values()):
-        if policy.weights.origin == "published":
-            raise RunError(
-                "the policy wants published weights, and the scheme has none",
-                hint='set weights.origin = "calibrated", or add weights.csv to the pack',
-            )
         calibrate = True
         warnings.append("weights_calibrated: the scheme publishes no weights")
     weights = make_weights(drgs, published, statistics, policy.weights, calibrate=calibrate)
@@ -133,6 +130,29 @@ def make_benchmarks(
         for drg, group in zip(drgs, statistics.groups, strict=True)
     )
     return Benchmarks(made, statistics.mean, tuple(warnings))
+
+
+def check_weights(
+    drgs: Sequence[str], published: Mapping[str, PublishedWeight], rules: Weights
+) -> None:
+    """See that the scheme has what a policy says of its weights.
+
+    Raises:
+        PolicyError: it publishes no weights, or a changed or frozen DRG is unknown.
+    """
+    if rules.origin == "published" and all(entry.weight is None for entry in published.values()):
+        raise PolicyError(
+            "the policy wants published weights, and the scheme has none",
+            key="weights.origin",
+            hint='set it to "calibrated", or add weights.csv to the pack',
+        )
+    for name in (*rules.changes, *rules.frozen) if rules.changes else ():
+        if name not in drgs:
+            raise PolicyError(
+                f"the scheme has no DRG '{name}'",
+                key="weights.changes" if name in rules.changes else "weights.frozen",
+                hint="name a DRG of the scheme",
+            )
 
 
 def make_weights(
@@ -149,7 +169,7 @@ def make_weights(
     total weight, Σ cases × weight over the population, stays the same.
 
     Raises:
-        PolicyError: a changed or frozen DRG is unknown, or no weight is left to be multiplied.
+        PolicyError: no weight is left to be multiplied.
     """
     weights: dict[str, Fraction] = {}
     for drg, group in zip(drgs, statistics.groups, strict=True):
@@ -175,13 +195,6 @@ def make_weights(
 def _rescaled(
     weights: dict[str, Fraction], cases: Mapping[str, int], rules: Weights
 ) -> dict[str, Fraction]:
-    for name in (*rules.changes, *rules.frozen):
-        if name not in cases:
-            raise PolicyError(
-                f"the scheme has no DRG '{name}'",
-                key="weights.changes" if name in rules.changes else "weights.frozen",
-                hint="name a DRG of the scheme",
-            )
     fixed = {*rules.changes, *rules.frozen}
     after = weights | dict(rules.changes)
     total = sum((cases[drg] * weight for drg, weight in weights.items()), Fraction(0))

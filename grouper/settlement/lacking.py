@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from grouper.errors import RegionError
+from grouper.errors import PolicyError, RegionError
+from grouper.scheme import Scheme
+from grouper.settlement.benchmarks import check_weights
 from grouper.settlement.closed import closed_places
 from grouper.settlement.months import fixed_rate, month_shares, months_of
 from grouper.settlement.numbers import yuan_text
@@ -25,6 +27,27 @@ class PlaceFaults:
 
     paid: dict[Place, RegionError] = field(default_factory=dict)
     per_diem: dict[Place, RegionError] = field(default_factory=dict)
+
+
+def check_policy(policy: Policy, scheme: Scheme, *, history: bool) -> None:
+    """Raise what a policy asks for and neither scheme nor region has.
+
+    Args:
+        history: whether the region has earlier years' cases.
+
+    Raises:
+        PolicyError: statistics of history that is not there, published weights where there are
+            none, or a weight of an unknown DRG.
+    """
+    if policy.population.cases == "history" and not history:
+        raise PolicyError(
+            "the policy takes statistics from history, and the region has none",
+            key="population.cases",
+            hint='add REGION/history/*.parquet, or set it to "own"',
+        )
+    # The disease groups of DIP are known when the cases have been read.
+    if policy.groups.by != "dip":
+        check_weights(scheme.drgs, scheme.weights, policy.weights)
 
 
 def check_region(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from grouper.errors import RegionError
+from grouper.errors import PolicyError, RegionError
 from grouper.execution import LocalRunner
 from grouper.run import rerun
 from grouper.scheme import Scheme, load_scheme
@@ -191,3 +191,20 @@ def test_a_line_that_raises_the_budget_is_told(region: Path, scheme: Scheme) -> 
     assert len(told) == 1
     assert told[0].startswith("raised_budget: budget.csv:3: 'pharmacy' raises the budget of pool ")
     assert told[0].endswith(" by 200.00; write -200.00 where it lowers it")
+
+
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        ('[population]\ncases = "history"', "population.cases"),
+        ("[weights.changes]\nZZ99 = 2", "weights.changes"),
+    ],
+)
+def test_a_policy_that_cannot_be_met_leaves_the_folder_free(
+    region: Path, scheme: Scheme, keys: str, key: str
+) -> None:
+    write_cases(region / "cases", [case("a", "A", "D1", 10)])
+    with pytest.raises(PolicyError) as caught:
+        settle(region, scheme, keys)
+    assert caught.value.key == key
+    assert not (region.parent / "run").exists()
