@@ -160,6 +160,8 @@ def _tell(done: Reading, out: str) -> None:
     typer.echo(f"{counted(done.workbooks, 'workbook')}, {counted(whole, 'case')}: {told}")
     for why, count in sorted(done.why.items()):
         note(f"{count:,} refused: {REASONS[why]}")
+    if done.why:
+        note(f"each refused row stands with its reason in {out}/answers.csv")
     for name in ("added rows", "repeated rows"):
         if done.counts[name]:
             note(f"{name} not taken: {done.counts[name]:,}")

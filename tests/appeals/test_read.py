@@ -15,6 +15,7 @@ from openpyxl.utils.escape import unescape
 from grouper.appeals.checked import STATES
 from grouper.appeals.layout import HEAD_ROW
 from grouper.appeals.receive import Reading, read_sheets
+from grouper.cli.appeals import _tell
 from grouper.errors import WorkbookError
 from grouper.report import Run
 from grouper.scheme import Scheme
@@ -147,7 +148,9 @@ FAULTY: tuple[tuple[dict[str, object], str, str], ...] = (
 )
 
 
-def test_each_faulty_row_is_told_and_none_is_taken(back: Back, read: Read) -> None:
+def test_each_faulty_row_is_told_and_none_is_taken(
+    back: Back, read: Read, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every fault on a row of its own, then a row that is gone, and one that stands twice."""
     ids: list[str] = []
     last = FIRST + len(FAULTY)
@@ -173,6 +176,8 @@ def test_each_faulty_row_is_told_and_none_is_taken(back: Back, read: Read) -> No
     assert answers[ids[-2]]["why"].startswith("conflicting")
     assert answers[ids[-1]]["state"] == "missing"
     assert done.counts["refused"] == len(FAULTY) + 1
+    _tell(done, "out")
+    assert "each refused row stands with its reason in out/answers.csv" in capsys.readouterr().err
 
     found = rows(done.folder, "differences")
     cells = {(one["row"], one["field"]): one for one in found if one["column"]}
