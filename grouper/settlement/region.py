@@ -338,9 +338,9 @@ def _deductions(folder: Path, known: set[str], pools: set[str]) -> tuple[Deducti
 
 def _payments(folder: Path, known: set[str], pools: set[str]) -> tuple[Payment, ...] | None:
     name = "payments.csv"
+    rows = list(read_rows(folder, name, ("hospital_id", "pool", "month", "amount", "kind")))
     if not (folder / name).exists():
         return None
-    rows = list(read_rows(folder, name, ("hospital_id", "pool", "month", "amount", "kind")))
     once(
         rows,
         lambda row: tuple(row.text(c) for c in ("hospital_id", "pool", "month", "kind")),

@@ -148,6 +148,11 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], type[GrouperError], str]] = {
         RegionError,
         "deduction.csv: this table is read from deductions.csv alone",
     ),
+    "payments in another form": (
+        lambda r: (r / "payments.xls").write_bytes(b""),
+        RegionError,
+        "payments.xls: this table is read from payments.csv alone",
+    ),
     "a score for a coefficient": (
         lambda r: write_csv(
             r / "hospitals.csv", ["hospital_id", "level", "assessment"], [["H1", 2, "97.55"]]
