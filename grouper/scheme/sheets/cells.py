@@ -158,9 +158,7 @@ def _read_book(file: Path) -> Iterator[Sheet]:
                 rows: list[Row] = []
                 numbers: set[tuple[int, int]] = set()
                 for number, cells in enumerate(sheet.iter_rows(), 1):
-                    texts = [
-                        _text(cell.value, getattr(cell, "number_format", "")) for cell in cells
-                    ]
+                    texts = [_of_cell(cell) for cell in cells]
                     if any(texts):
                         rows.append(Row(number, texts))
                         numbers.update(
