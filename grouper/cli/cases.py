@@ -11,6 +11,7 @@ import typer
 
 from grouper.cli.options import EncodingOption, JsonOption, check_encoding, note, progress_bar
 from grouper.counted import counted
+from grouper.errors import CaseTableError
 
 if TYPE_CHECKING:
     from grouper.intake.importing import Imported, Progress, Understood
@@ -65,7 +66,8 @@ def import_(
 
     Reads the tables setlinfo, diseinfo and oprninfo, and iteminfo, payinfo and icuinfo where
     they are there, from Parquet, CSV, Excel, the interface's JSON (4101, 4101A) or a database.
-    Rows that do not join are told with the reason in DIR/_rejected.parquet.
+    Rows that do not join are told with the reason in DIR/_rejected.parquet, and where no
+    settlement becomes a case that is an error.
     """
     from tempfile import TemporaryDirectory
 
@@ -92,14 +94,21 @@ def import_(
         from grouper.intake.report import as_json
 
         typer.echo(as_json(found))
-        return
+    else:
+        if dry_run:
+            _tell_understood(found.understood)
+            _tell_shown(found)
+        _tell_counts(found)
+        for text in found.understood.notes:
+            note(text)
     if dry_run:
-        _tell_understood(found.understood)
-        _tell_shown(found)
-    _tell_counts(found)
-    for text in found.understood.notes:
-        note(text)
-    if not dry_run:
+        return
+    if not found.cases:
+        raise CaseTableError(
+            f"no case came of {counted(found.counts['setlinfo'].read, 'settlement')}",
+            hint=f"{out}/_rejected.parquet says why; mend the lists or the layout and import again",
+        )
+    if not json:
         typer.echo(f"written to {out}")
 
 

@@ -109,6 +109,7 @@ def import_cases(
 
     The folder holds `part-*.parquet` with the cases, `_rejected.parquet` (table, file, row,
     case_id, reason, detail) and `_import.json`, and appears under its name when it is complete.
+    Where no settlement becomes a case it holds no part, and a later import may take its place.
     The same rows give the same bytes for any number of threads.
 
     Args:
@@ -116,10 +117,12 @@ def import_cases(
         threads: threads of the work database; 0 takes all processors.
 
     Raises:
-        OutputError: the folder exists and is not empty, or cannot be written.
+        OutputError: the folder exists and holds something else, or cannot be written.
         CaseTableError: the source cannot be understood.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (
+        not out.is_dir() or {path.name for path in out.iterdir()} - {REPORT, REJECTED}
+    ):
         raise OutputError(
             f"{out} exists already", hint="give another folder, or move this one away"
         )
@@ -136,8 +139,11 @@ def import_cases(
             _write_rejected(joined, result)
         done = Imported(cases, counts, understood)
         _write_report(done, result)
+        if not cases:
+            for part in result.glob("part-*"):
+                part.unlink()
         if out.exists():
-            out.rmdir()
+            shutil.rmtree(out)
         result.rename(out)
     return done
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from grouper.cases import COLUMNS
 from grouper.cli.cases import cases_app
+from grouper.errors import CaseTableError
 from grouper.intake.fields import TABLES
 from tests.intake.lists import lists, write_csv
 
@@ -31,6 +33,21 @@ def test_the_command_tells_what_it_understood_and_did(tmp_path: Path) -> None:
         "from": ["iteminfo.amt"],
         "how": "sum of the fee items",
     }
+
+
+def test_lists_that_give_no_case_end_with_an_error_and_their_reasons(tmp_path: Path) -> None:
+    run, out, tables = CliRunner(), tmp_path / "cases", lists()
+    whole = write_csv(tmp_path / "whole", tables)
+    strange = [row | {"mdtrt_id": "nobody's"} for row in tables["diseinfo"]]
+    words = ["import", str(write_csv(tmp_path / "in", tables | {"diseinfo": strange}))]
+    for form in ([], ["--json"]):
+        done = run.invoke(cases_app, [*words, *form, "--out", str(out)])
+        assert isinstance(done.exception, CaseTableError)
+        assert f"{out}/_rejected.parquet" in done.exception.hint
+        assert {path.name for path in out.iterdir()} == {"_import.json", "_rejected.parquet"}
+        assert pq.read_table(out / "_rejected.parquet")["reason"].to_pylist()[0] == "no_diagnosis"
+    assert run.invoke(cases_app, ["import", str(whole), "--out", str(out)]).exit_code == 0
+    assert (out / "part-00000.parquet").is_file()
 
 
 def test_what_alone_gives_no_column_is_told(tmp_path: Path) -> None:
