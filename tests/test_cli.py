@@ -145,6 +145,8 @@ def test_warmup_fills_the_cache(tmp_path: Path) -> None:
     [
         ("compare", "a", "b", "--out", "s3://bucket/difference"),
         ("export", "a", "--key", "region.key", "--out", "s3://bucket/out"),
+        ("scheme", "import", "tables", "form.xlsx", "--out", "s3://bucket/pack"),
+        ("backup", "--data", "s3://bucket/data", "--to", "there"),
     ],
 )
 def test_an_address_where_only_a_path_can_stand(words: tuple[str, ...]) -> None:

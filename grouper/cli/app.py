@@ -7,7 +7,7 @@ Exit codes: 0 done, 1 failed, 2 the command was not understood or an extra is no
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -102,6 +102,14 @@ def _narrow(words: list[str]) -> bool:
     return bool(groups or commands)
 
 
+def _commands(of: typer.Typer) -> Iterator[CommandInfo]:
+    """All commands, those of groups within groups, too."""
+    yield from of.registered_commands
+    for group in of.registered_groups:
+        if group.typer_instance is not None:
+            yield from _commands(group.typer_instance)
+
+
 def _here_only(command: CommandInfo) -> None:
     """Refuse addresses of object stores where a command takes paths of this machine."""
     callback = command.callback
@@ -136,12 +144,10 @@ def main() -> None:
         web,
     ):
         commands.register(app)
-    groups = [group.typer_instance for group in app.registered_groups]
-    for one in (app, *groups):
-        for command in one.registered_commands if one else ():
-            _here_only(command)
     if not _narrow(sys.argv[1:2]):
         _mount_commands()
+    for command in _commands(app):
+        _here_only(command)
     try:
         app()
     except MissingExtraError as error:
