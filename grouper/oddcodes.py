@@ -7,6 +7,7 @@ Odd codes stay in their lists and count; retired ones are mapped where that was 
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -222,7 +223,9 @@ def write_odd_codes(table: pa.Table, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".csv":
-            pacsv.write_csv(table, path)
+            with path.open("wb") as file:
+                file.write(codecs.BOM_UTF8)  # by which Excel knows UTF-8
+                pacsv.write_csv(table, file)
         else:
             pq.write_table(table, path)
     except OSError as error:

@@ -12,7 +12,7 @@ from grouper.bulk import group_files
 from grouper.cases import COLUMNS, open_cases
 from grouper.execution import LocalRunner
 from grouper.grouping import columns_for, group_batch
-from grouper.oddcodes import OddCodes, join_odd_codes
+from grouper.oddcodes import OddCodes, join_odd_codes, write_odd_codes
 from grouper.run import rerun
 from grouper.scheme import Scheme, from_pack, load_scheme
 from grouper.settlement.policyfile import load_policy
@@ -93,6 +93,10 @@ def test_grouping_files_writes_them_by_hospital(tmp_path: Path) -> None:
         "unknown_dx": 4, "retired_dx": 1, "grey_dx": 2,
     }  # fmt: skip
     assert rows(pq.read_table(codes)) == EXPECTED
+    write_odd_codes(pq.read_table(codes), tmp_path / "codes.csv")
+    text = (tmp_path / "codes.csv").read_bytes().decode()
+    assert text.startswith('\ufeff"hospital_id","list"')
+    assert text.count("\n") == 1 + len(EXPECTED)
 
 
 def test_a_policy_says_the_edition(tmp_path: Path) -> None:

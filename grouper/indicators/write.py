@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 
 from grouper.errors import OutputError
 from grouper.indicators.supervise import CASES, RATES, Supervised
 from grouper.parts import ParquetFile
+from grouper.report.spreadsheet import write_for_people
 
 
 def write_tables(folder: Path, tables: dict[str, pa.Table]) -> None:
@@ -59,7 +59,7 @@ def write_sample(path: Path, rows: pa.Table) -> None:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pacsv.write_csv(rows, path)
+        write_for_people(rows, path)
     except OSError as cause:
         raise OutputError(
             f"{path} cannot be written: {cause.strerror or cause}",

@@ -13,6 +13,7 @@ digest of the files that were given. It appears by one rename, after everything 
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import hashlib
 import json
@@ -314,8 +315,12 @@ def _place(
         shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
     try:
         made.mkdir(parents=True)
-        write_whole(made / "rejected.csv", csv_bytes(REJECTED, rejected))
-        write_whole(made / "changes.csv", csv_bytes(_CHANGES, changes))
+        # The mark by which Excel knows UTF-8: people read these tables, and no run does.
+        for name, data in (
+            ("rejected.csv", csv_bytes(REJECTED, rejected)),
+            ("changes.csv", csv_bytes(_CHANGES, changes)),
+        ):
+            write_whole(made / name, codecs.BOM_UTF8 + data)
         text = json.dumps(summary, ensure_ascii=False, indent=1, sort_keys=True)
         write_whole(made / "intake.json", f"{text}\n".encode())
         with ParquetFile(whole, table.schema, plain=()) as out:

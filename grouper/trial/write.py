@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from grouper.newfolder import new_folder
+from grouper.report.spreadsheet import write_for_people
 from grouper.scheme.diff_model import SchemeDiff
 from grouper.trial.migration import Migration, mix_record, move_record
 from grouper.trial.stats import SchemeStats
@@ -69,7 +69,7 @@ def _write_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], folder: Pat
         if rows:
             table = pa.table({key: _column(key, rows) for key in rows[0]})
             pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
-            pacsv.write_csv(table, folder / f"{name}.csv")
+            write_for_people(table, folder / f"{name}.csv")
 
 
 def _column(key: str, rows: Sequence[Mapping[str, Any]]) -> pa.Array:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
@@ -293,5 +294,8 @@ def test_a_sample_is_csv_or_parquet(run: Run, tmp_path: Path) -> None:
     drawn = draw_sample(Stays(run), Fraction(1, 10), 0).rows
     with pytest.raises(OutputError, match=r"neither \.csv nor \.parquet"):
         write_sample(tmp_path / "sample.doc", drawn)
+    write_sample(tmp_path / "sample.csv", drawn)
+    assert (tmp_path / "sample.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    assert pacsv.read_csv(tmp_path / "sample.csv").column_names == drawn.column_names
     write_sample(tmp_path / "a" / "sample.parquet", drawn)
     assert pq.read_table(tmp_path / "a" / "sample.parquet").num_rows == drawn.num_rows

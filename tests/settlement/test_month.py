@@ -109,7 +109,7 @@ def test_lists_are_checked_grouped_and_added(region: Path, scheme: Scheme, tmp_p
         "a1 A 1 2 grouped grouped BR19 BR29 10000.00 10000.00 group",
         "c1 C 1 2 grouped grouped BR19 BR19 10000.00 12000.00 cost",
     ]
-    with (done.record / "rejected.csv").open(encoding="utf-8") as file:
+    with (done.record / "rejected.csv").open(encoding="utf-8-sig") as file:
         assert len(list(csv.DictReader(file))) == 11
     assert json.loads((done.record / "intake.json").read_text())["statuses"] == {"grouped": 3}
     run = settle(region, scheme)

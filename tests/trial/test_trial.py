@@ -92,6 +92,7 @@ def test_commands_write_the_same_bytes_twice(
     assert "3 (37.50%) fall into another group, with a cost of 200.01" in done.output
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     assert {"index.html", "diff.json", "migration.parquet", "changes.csv"} <= set(before)
+    assert before["changes.csv"].startswith(b"\xef\xbb\xbf")
     CliRunner().invoke(scheme_app, [*words, "--out", str(out)])
     assert before == {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     rows = pq.read_table(out / "migration.parquet").to_pylist()
