@@ -167,6 +167,7 @@ def test_long_form_with_lines_that_name_the_list(tmp_path: Path) -> None:
         ("DRG及权重", (6, "BB19", "脑出血开颅术", 7), "weight of BB19 is '7' here and '6.25'"),
         ("DRG及权重", (6, None, "无编码"), "city.xlsx[DRG及权重]:7: the DRG is missing"),
         ("MCC", ("J96.000", "x", 8), "the MCC J96.000 has '8' here and '7' above"),
+        ("MCC", (None, "注意缺陷多动障碍"), "city.xlsx[MCC]:3: the code is missing"),
         ("CC排除表", (8, "I63.900"), "the principal diagnosis I63.900 has '8' here"),
         ("主诊表", ("其他", "x", "I60.900"), "city.xlsx[主诊表]:8: '其他' is no MDC"),
     ],

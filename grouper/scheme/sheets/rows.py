@@ -13,7 +13,10 @@ from grouper.scheme.sheets.find import Found
 from grouper.scheme.sheets.gathered import Gathered, Group, node_name
 from grouper.scheme.sheets.words import List
 
-_REMARK = re.compile(r"注|备注|说明|合计|总计|制表|note\b|total\b", re.IGNORECASE)
+# 注意缺陷多动障碍 and 注射… are names beside a missing code.
+_REMARK = re.compile(
+    r"注(?!意[\u3400-\u9fff]|射)|备注|说明|合计|总计|制表|note\b|total\b", re.IGNORECASE
+)
 _VARIANT = re.compile(r"0*([1-9][0-9]?)")
 CODES_AT_MOST = 80
 """Characters of a cell that are told."""
