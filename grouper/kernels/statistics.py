@@ -74,3 +74,34 @@ def add_accounts(
             sums[a, 0] += 1
             for j in range(amounts.shape[0]):
                 sums[a, 1 + j] += amounts[j, i]
+
+
+@kernel(
+    types.void(
+        ro(types.int32),
+        ro(types.uint32, 2),
+        ro(types.int32, 2),
+        rw(types.int64, 2),
+        rw(types.int64, 2),
+    ),
+    types.void(
+        ro(types.int32),
+        ro(types.uint32, 2),
+        ro(types.int64, 2),
+        rw(types.int64, 2),
+        rw(types.int64, 2),
+    ),
+)
+def add_sums(
+    account: NDArray[np.int32],
+    low: NDArray[np.uint32],
+    high: NDArray[np.signedinteger],
+    low_sums: NDArray[np.int64],
+    high_sums: NDArray[np.int64],
+) -> None:
+    """Add the two halves of sums, (accounts, columns), to those of all accounts."""
+    for i in range(account.size):
+        a = account[i]
+        for j in range(low.shape[1]):
+            low_sums[a, j] += np.int64(low[i, j])
+            high_sums[a, j] += np.int64(high[i, j])

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from grouper.kernels.arrays import readonly
 from grouper.kernels.points import add_points
+from grouper.kernels.statistics import add_sums
 from grouper.settlement.facts import Facts
 from grouper.settlement.intake import AMOUNTS
 from grouper.settlement.months import Account
@@ -36,7 +38,7 @@ class AccountSums:
 
     accounts: Codes
     low: NDArray[np.uint32]
-    high: NDArray[np.int32] | Ints
+    high: NDArray[np.signedinteger]
 
     @staticmethod
     def of(sums: Ints) -> AccountSums:
@@ -56,8 +58,8 @@ class AccountTotal:
 
     def add(self, part: AccountSums) -> None:
         """Add a part."""
-        self._low[part.accounts] += part.low
-        self._high[part.accounts] += part.high
+        low, high = readonly(part.low), readonly(part.high)
+        add_sums(readonly(part.accounts), low, high, self._low, self._high)
 
     def rows(self) -> tuple[list[int], list[list[int]]]:
         """The accounts with cases, and the sums of each."""
