@@ -80,6 +80,8 @@ def serve(
         import asyncio
         import os
 
+        # Its own lines, one for every failed handshake, are no JSON and say nothing of the caller.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         from cluster.server import app
         from cluster.server.config import load_config, parse_listen
         from cluster.server.logs import log_as_json

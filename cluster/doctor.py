@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from cluster.remote import Ca, Certificate, Key, connected
 from grouper.counted import counted
 from grouper.errors import GrouperError
 
@@ -36,9 +37,12 @@ def doctor(
         Path | None, typer.Option("--config", metavar="TOML", help="Settings of a server.")
     ] = None,
     server: Annotated[
-        str | None, typer.Option("--server", metavar="HOST:PORT", help="Ask a server on loopback.")
+        str | None, typer.Option("--server", metavar="HOST:PORT", help="Ask a running server.")
     ] = None,
     ray: Annotated[bool, typer.Option("--ray", help="Start a local Ray with one worker.")] = False,
+    ca: Ca = None,
+    certificate: Certificate = None,
+    key: Key = None,
 ) -> None:
     """Check an installation: packages, kernels, disk, settings, server (体检)."""
     checks: list[tuple[str, Callable[[], str]]] = [
@@ -53,14 +57,16 @@ def doctor(
     if ray:
         checks.append(("ray", _ray))
     if server is not None:
-        checks.append(("server", lambda: _server(server)))
+        checks.append(("server", lambda: _server(server, ca, certificate, key)))
     faults = 0
     for name, check in checks:
         try:
             typer.echo(f"ok     {name:9} {check()}")
         except (GrouperError, _FaultError, OSError, ImportError) as error:
             faults += 1
-            typer.echo(f"FAULT  {name:9} {error.args[0] if error.args else error}")
+            place = error.where() if isinstance(error, GrouperError) else ""
+            told = error.args[0] if error.args else error
+            typer.echo(f"FAULT  {name:9} {f'{place}: ' if place else ''}{told}")
             hint = getattr(error, "hint", "")
             if hint:
                 typer.echo(f"       {'':9} {hint}")
@@ -127,6 +133,7 @@ def _disk() -> str:
 
 
 def _settings(file: Path) -> str:
+    from cluster.errors import StateError
     from cluster.server.config import load_config
     from cluster.server.register import Register
     from cluster.server.tls import server_credentials
@@ -138,8 +145,12 @@ def _settings(file: Path) -> str:
     if config.tls is not None:
         server_credentials(config.tls)
         told.append(_certificate(config.tls.certificate))
-    Register(config.state).close()
-    return ", ".join([*told, f"register in {config.state} is free"])
+    try:
+        Register(config.state).close()
+        told.append(f"register in {config.state} is free")
+    except StateError:
+        told.append(f"a server works with the register in {config.state}")
+    return ", ".join(told)
 
 
 def _certificate(file: Path) -> str:
@@ -168,8 +179,6 @@ def _ray() -> str:
     return f"a local worker (process {pid}) came up warm"
 
 
-def _server(address: str) -> str:
-    from cluster.remote import connected
-
-    with connected(address, None, None, None) as client:
+def _server(address: str, ca: Path | None, certificate: Path | None, key: Path | None) -> str:
+    with connected(address, ca, certificate, key) as client:
         return f"{address} groups by {', '.join(scheme.id for scheme in client.schemes())}"

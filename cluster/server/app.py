@@ -160,7 +160,8 @@ class FrontEnd:
             if not entries:  # which would let everybody in
                 raise ConfigError("nobody could call", key="principals")
         except ConfigError as error:
-            say(_log, logging.ERROR, "principals not taken up", file=error.file, key=error.key)
+            fault = {"file": error.file, "key": error.key, "fault": error.message}
+            say(_log, logging.ERROR, "principals not taken up", **fault)
             return
         self._principals.replace(entries)
         say(_log, logging.INFO, "principals taken up", principals=len(entries))

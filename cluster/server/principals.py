@@ -145,7 +145,8 @@ class Principals:
                     return found
         raise UnknownCallerError(
             "the call carries no credentials that this server knows",
-            hint="send a bearer token, or use a client certificate that the operator has listed",
+            hint="send a bearer token (commands take it from GROUPER_TOKEN), or use a client"
+            " certificate that the operator has listed",
         )
 
     def _by_bearer(self, value: str) -> Principal:

@@ -2,6 +2,7 @@
 
 import re
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from cluster.doctor import doctor
 from cluster.errors import ConfigError, ServiceError
 from cluster.server.config import Limits, ServerConfig, TlsFiles, load_config
 from cluster.server.metrics import Metrics
+from cluster.server.register import Register
 from grouper import errors as engine_errors
 from grouper.errors import GrouperError
 from tests.cluster.certificates import Authority
@@ -69,9 +71,11 @@ def test_a_doctor_finds_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixt
     settings = tmp_path / "server.toml"
     text = f'data = "{tmp_path}"\n[tls]\ncertificate = "{{}}"\nkey = "{{}}"\n'
     settings.write_text(text.format(pair.certificate, pair.key))
-    doctor(settings)
+    with closing(Register(tmp_path / ".grouper")):
+        doctor(settings)
     told = capsys.readouterr().out
     assert "certificate good for" in told
+    assert "a server works with the register" in told
     assert "FAULT" not in told
     settings.write_text(text.format(old.certificate, old.key))
     with pytest.raises(typer.Exit) as caught:
@@ -81,6 +85,10 @@ def test_a_doctor_finds_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixt
     assert re.search(r"FAULT +settings .*ran out", told)
     assert re.search(r"FAULT +server ", told)
     assert "grouper serve" in told
+    settings.write_text("schemas = []")
+    with pytest.raises(typer.Exit):
+        doctor(settings)
+    assert f"{settings}: schemas: " in capsys.readouterr().out
 
 
 def test_commands_for_a_running_server(
