@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from grouper.cases.cells import plain_texts, read_cells
 from grouper.cases.given import plain_schema, without_views
 from grouper.cases.registry import (
     CODES,
@@ -293,37 +294,7 @@ def read_part(
             case _:
                 yield from _read_ipc(part, chosen)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, UnicodeDecodeError) as error:
-        if part.form == "csv" and (told := _bad_cell(source, part, str(error))):
-            raise told from error
         raise _unreadable(part.name, part.form, error) from error
-
-
-_CELL = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?(.*'.*')", re.DOTALL)
-_WRITTEN = {
-    Kind.INTEGER: "write a whole number like 79",
-    Kind.MONEY: "write yuan like 1234.50, without thousands separators",
-    Kind.DATE: "write dates like 2024-01-31",
-    Kind.TIME: "write times like 2024-01-31 08:30:00",
-    Kind.FLAG: "write true or false",
-}
-
-
-def _bad_cell(source: CaseSource, part: Part, text: str) -> CaseTableError | None:
-    """The fault of one cell by the name of its column; None where the text tells of no cell."""
-    if not (found := _CELL.match(text)):
-        return None
-    theirs = _csv_header(Path(part.path), source.encoding)[int(found[1])]
-    ours = next((name for name in source.wanted if source.names.get(name, name) == theirs), "")
-    if not ours:
-        return None
-    row = f"Row #{found[2]}: " if found[2] else ""
-    return CaseTableError(
-        f"cannot be read as CSV: {row}{theirs}: {found[3]}",
-        file=part.name,
-        column=theirs,
-        hint=f"mend the row, or the column: {_WRITTEN.get(source.wanted[ours].kind, 'as text')};"
-        " lists with other columns and ways of writing: `grouper cases import`",
-    )
 
 
 # A column with nearly as many values as rows gains nothing from a dictionary.
@@ -384,26 +355,57 @@ def _read_ipc(part: Part, chosen: Mapping[str, str]) -> Iterator[pa.RecordBatch]
             )
 
 
+_CELL = re.compile(r"In CSV column #(\d+): ")
+
+
 def _read_csv(
     source: CaseSource, part: Part, chosen: Mapping[str, str]
 ) -> Iterator[pa.RecordBatch]:
+    """Columns are parsed by their types; one that has a cell in another form is read as text."""
     header = _csv_header(Path(part.path), source.encoding)
-    wanted = list(source.wanted.values())
-    types = _csv_types(header, wanted, source.names)
-    ours = [name for name, theirs in chosen.items() if theirs in types]
-    reader = pacsv.open_csv(
+    types = _csv_types(header, list(source.wanted.values()), source.names)
+    ours = {theirs: name for name, theirs in chosen.items() if theirs in types}
+    as_text = {name for name, kind in types.items() if pa.types.is_string(kind)}
+    done = 0
+
+    def meant(array: pa.Array, name: str, first: int) -> pa.Array:
+        column = source.wanted[ours[name]]
+        if pa.types.is_string(types[name]):
+            return plain_texts(array, column.kind)
+        if array.type == types[name]:
+            return array
+        return read_cells(array, column, types[name], file=part.name, name=name, first=first)
+
+    while True:
+        parsed = types | dict.fromkeys(as_text, pa.string())
+        row = 2
+        try:
+            for number, batch in enumerate(_csv_batches(source, part, parsed, list(ours))):
+                if number >= done:
+                    read = [meant(*pair, row) for pair in zip(batch.columns, ours, strict=True)]
+                    yield pa.RecordBatch.from_arrays(read, list(ours.values()))
+                    done = number + 1
+                row += batch.num_rows
+            return
+        except pa.ArrowInvalid as error:
+            refused = header[int(cell[1])] if (cell := _CELL.match(str(error))) else ""
+            if refused not in ours or refused in as_text:
+                raise
+            as_text.add(refused)
+
+
+def _csv_batches(
+    source: CaseSource, part: Part, types: Mapping[str, pa.DataType], columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    yield from pacsv.open_csv(
         part.path,
         read_options=pacsv.ReadOptions(
             encoding=source.encoding, block_size=_CSV_BLOCK, use_threads=False
         ),
         convert_options=pacsv.ConvertOptions(
-            column_types=types,
-            include_columns=[chosen[name] for name in ours],
-            strings_can_be_null=True,
+            column_types=types, include_columns=columns, strings_can_be_null=True
         ),
     )
-    for batch in reader:
-        yield batch.rename_columns(ours)
 
 
 def split_codes(array: pa.Array) -> pa.Array:

@@ -193,7 +193,7 @@ def test_a_workbook_among_the_cases_is_not_passed_over(tmp_path: Path) -> None:
     assert caught.value.file == "二月.XLSX"
 
 
-@pytest.mark.parametrize("text", ["１４.03", '"1,234.50"', "¥5"])
+@pytest.mark.parametrize("text", ["14.035", '"12,34.50"', "5万元", "-", "1_000", "1e99", "1²"])
 def test_a_cell_that_cannot_be_read_is_told_by_its_heading(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"科室,case_id,dx,费用\nx,1,A,{text}\n")

@@ -106,7 +106,7 @@ def test_a_file_gives_the_answers_of_the_engine(name: str, data: bytes) -> None:
         ("noname", b"x", "unknown kind of file"),
         ("a.csv", b"", "empty"),
         ("a.csv", b"case_id,px\n1,2\n", "column dx is missing"),
-        ("a.csv", b"case_id,dx,age\n1,K35.900,old\n", "conversion error"),
+        ("a.csv", b"case_id,dx,age\n1,K35.900,old\n", "Row #2: age: 'old'"),
         ("a.csv", b"case_id,dx\n1,K35,9,9\n", "cannot be read as CSV"),
         ("a.csv", b"\xff\xfe\x00\x81" * 20, "missing|neither"),
         ("a.parquet", b"PAR1 not at all PAR1", "cannot be read as Parquet"),
