@@ -51,7 +51,7 @@ class RayRunner:
     """
 
     def __init__(self, workers: int, address: str | None = None) -> None:
-        early = "ray" in sys.modules and os.environ.get("RAY_AUTH_MODE") != "token"
+        early = "ray" in sys.modules and "RAY_AUTH_MODE" not in os.environ
         try:
             # Ray reads its environment when it is imported, so it is prepared first.
             _set_environment(address)
