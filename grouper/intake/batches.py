@@ -13,7 +13,7 @@ DOCUMENT = "_document"
 """Column of batches from documents: the number of the document, which joins its tables."""
 
 PLACE = "_place"
-"""Column of batches from documents: the number of the document in its file."""
+"""Column of batches whose numbers do not run on: the number of the row or document in its file."""
 
 LABEL = "_label"
 """Column of batches from documents: the file, because a batch may hold many."""
@@ -27,7 +27,7 @@ class Damaged:
     """A row or document that cannot be read at all.
 
     Attributes:
-        row: number of the row (or document) in its file, from 1.
+        row: number of the row in its file, where the header is row 1; or of the document, from 1.
         told: what is wrong.
         label: its file, where that is not the batch's.
     """
@@ -44,7 +44,7 @@ class Batch:
     Attributes:
         table: name of the node.
         label: the file, sheet or query, as the user would look for it.
-        first: number of the first row in it, from 1.
+        first: number of the first row in it: from 2 below a header, else from 1.
         rows: the columns as the source calls them; those that no field takes may be left out.
         damaged: rows of the source that are not in `rows`.
     """

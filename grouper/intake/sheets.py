@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from grouper.errors import CaseTableError
-from grouper.intake.batches import ROWS
+from grouper.intake.batches import PLACE, ROWS
 
 _EXACT = 10**15
 """Excel keeps fifteen digits; a longer number is not the one that was typed."""
@@ -40,7 +40,7 @@ def sheet_header(file: Path, sheet: str) -> list[str]:
 
 
 def read_sheet(file: Path, sheet: str) -> Iterator[pa.Table]:
-    """The rows of a sheet as texts, without those that are empty.
+    """The rows of a sheet as texts with their numbers in it, without those that are empty.
 
     Raises:
         CaseTableError: a number of more than fifteen digits, which Excel has cut.
@@ -51,24 +51,27 @@ def read_sheet(file: Path, sheet: str) -> Iterator[pa.Table]:
         header = [_cell(value, file, sheet, 1) or "" for value in next(rows, ())]
         kept = [at for at, name in enumerate(header) if name]
         columns: list[list[str | None]] = [[] for _ in kept]
-        gathered = 0
+        numbers: list[int] = []
         for number, row in enumerate(rows, 2):
             if all(value is None for value in row):
                 continue
-            gathered += 1
+            numbers.append(number)
             for values, at in zip(columns, kept, strict=True):
                 values.append(_cell(row[at], file, sheet, number) if at < len(row) else None)
-            if gathered == ROWS:
-                yield _table(header, kept, columns)
-                columns, gathered = [[] for _ in kept], 0
-        yield _table(header, kept, columns)
+            if len(numbers) == ROWS:
+                yield _table(header, kept, columns, numbers)
+                columns, numbers = [[] for _ in kept], []
+        yield _table(header, kept, columns, numbers)
     finally:
         book.close()
 
 
-def _table(header: list[str], kept: list[int], columns: list[list[str | None]]) -> pa.Table:
+def _table(
+    header: list[str], kept: list[int], columns: list[list[str | None]], numbers: list[int]
+) -> pa.Table:
     arrays = [pa.array(values, pa.string()) for values in columns]
-    return pa.Table.from_arrays(arrays, names=[header[at] for at in kept])
+    arrays.append(pa.array(numbers, pa.int64()))
+    return pa.Table.from_arrays(arrays, names=[*(header[at] for at in kept), PLACE])
 
 
 def _cell(value: Any, file: Path, sheet: str, row: int) -> str | None:

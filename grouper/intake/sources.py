@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from grouper.counted import counted
 from grouper.errors import CaseTableError
 from grouper.intake import databases, documents
-from grouper.intake.batches import ROWS, Batch, Damaged, Source, in_order
+from grouper.intake.batches import PLACE, ROWS, Batch, Damaged, Source, in_order
 from grouper.intake.fields import TABLES, table_of
 from grouper.intake.layout import Layout
 from grouper.intake.match import names_in_documents
@@ -29,12 +30,13 @@ _BLOCK = 16 << 20
 
 @dataclass(frozen=True)
 class _Piece:
-    """A file, or a sheet of one, that holds rows of a table."""
+    """A file, or a sheet of one, that holds rows of a table; the first is under the header."""
 
     table: str
     label: str
     columns: tuple[str, ...]
     read: Callable[[], Iterator[pa.Table | Damaged]]
+    first: int = 2
 
 
 def open_source(
@@ -168,7 +170,7 @@ def _pieces(
     try:
         if kind == ".parquet":
             columns = tuple(pq.read_schema(file).names)
-            yield _Piece(table, file.name, columns, lambda: _read_parquet(file))
+            yield _Piece(table, file.name, columns, lambda: _read_parquet(file), 1)
         else:
             delimiter, columns = _header(file, encoding)
             _no_twice(columns, file)
@@ -191,15 +193,25 @@ def _no_twice(columns: Sequence[str], file: Path) -> None:
 
 
 def _numbered(piece: _Piece) -> Iterator[Batch]:
-    first = 1
+    first = piece.first
     damaged: list[Damaged] = []
+    passed: list[int] = []
     for found in piece.read():
         if isinstance(found, Damaged):
             damaged.append(found)
+            passed.append(found.row)
             continue
+        if passed and found.num_rows:
+            # Damaged rows count, too: the rows between and behind them keep their numbers.
+            numbers = np.arange(first, first + found.num_rows + len(passed))
+            numbers = np.setdiff1d(numbers, passed)[: found.num_rows]
+            found = found.append_column(PLACE, pa.array(numbers))
+            following = int(numbers[-1]) + 1
+            passed = [row for row in passed if row >= following]
+        else:
+            following = first + found.num_rows
         yield Batch(piece.table, piece.label, first, found, tuple(damaged))
-        first += found.num_rows
-        damaged = []
+        first, damaged = following, []
 
 
 def _read_parquet(file: Path) -> Iterator[pa.Table]:
@@ -231,7 +243,7 @@ def _read_csv(
         values = counted(row.actual_columns, "value")
         columns = counted(row.expected_columns, "column")
         told = f"{values} in {columns}: {row.text[:200]}"
-        damaged.append(Damaged((row.number or 0) - 1, told))
+        damaged.append(Damaged(row.number or 0, told))
         return "skip"
 
     try:

@@ -170,9 +170,9 @@ def test_rows_that_do_not_join_are_told_and_counted(tmp_path: Path) -> None:
         "B3": ({}, "no_diagnosis", ""),
         "B4": ({}, "no_principal", ""),
         "B5": ({}, "several_principals", "2 of 2 diagnoses"),
-        "B6": ({}, "unknown_code", "payinfo row 4: fund_pay_type=777777"),
-        "B7": ({}, "unreadable_detail", "iteminfo row 4: amt=ten"),
-        "B8": ({}, "unreadable_detail", "icuinfo row 3: ends before it begins"),
+        "B6": ({}, "unknown_code", "payinfo row 5: fund_pay_type=777777"),
+        "B7": ({}, "unreadable_detail", "iteminfo row 5: amt=ten"),
+        "B8": ({}, "unreadable_detail", "icuinfo row 4: ends before it begins"),
     }
     tables["setlinfo"] += [settlement(name, **changed) for name, (changed, _, _) in faults.items()]
     tables["setlinfo"] += [settlement("B9"), settlement("B9", age="57"), settlement("")]
@@ -207,10 +207,10 @@ def test_rows_that_do_not_join_are_told_and_counted(tmp_path: Path) -> None:
     assert main == expected | {"B9": ("several_settlements", "2 rows")}
     others = [(r["table"], r["row"], r["reason"]) for r in rejected if r["table"] != "setlinfo"]
     assert others == [
-        ("diseinfo", 16, "no_code"),
-        ("diseinfo", 17, "no_settlement"),
-        ("diseinfo", 18, "no_id"),
-        ("iteminfo", 5, "no_value"),
+        ("diseinfo", 17, "no_code"),
+        ("diseinfo", 18, "no_settlement"),
+        ("diseinfo", 19, "no_id"),
+        ("iteminfo", 6, "no_value"),
     ]
     nameless = [r["reason"] for r in rejected if r["table"] == "setlinfo" and not r["case_id"]]
     assert nameless == ["damaged", "no_id"]
@@ -218,6 +218,33 @@ def test_rows_that_do_not_join_are_told_and_counted(tmp_path: Path) -> None:
         parts = one.used + one.left_out + one.with_rejected_case + sum(one.rejected.values())
         assert one.read == parts, name
     assert done.counts["setlinfo"].read == 14
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_rows_are_told_as_a_spreadsheet_numbers_them(tmp_path: Path, form: str) -> None:
+    """The header is row 1; damaged rows and empty ones of a workbook count."""
+    tables = lists()
+    tables["diseinfo"] = [diagnosis(f"{at}", "I10.x00") for at in range(1, 8)]
+    source = write_csv(tmp_path / "in", tables)
+    file = source / "diseinfo.csv"
+    lines = [row.split(",") for row in file.read_text().splitlines()]
+    if form == "csv":
+        for at in (2, 5):
+            lines[at] = ["damaged"]
+        file.write_text("".join(f"{','.join(line)}\n" for line in lines))
+    else:
+        book = openpyxl.Workbook()
+        for at, line in enumerate(lines, 1):
+            for column, text in enumerate(line if at not in (3, 6) else [], 1):
+                book.active.cell(at, column, text)
+        book.active.title = "diseinfo"
+        book.save(file.with_suffix(".xlsx"))
+        file.unlink()
+    _, rejected, _ = imported(source, tmp_path / "cases")
+    rows = [(r["row"], r["reason"]) for r in rejected if r["table"] == "diseinfo"]
+    expected = [(at, "no_settlement") for at in (2, 4, 5, 7, 8)]
+    expected += [(at, "damaged") for at in (3, 6) if form == "csv"]
+    assert sorted(rows) == sorted(expected)
 
 
 def test_documents_that_are_no_lists_are_told(tmp_path: Path) -> None:
