@@ -13,12 +13,13 @@ from grouper import group, load_scheme
 from grouper.cli.scheme import scheme_app
 from grouper.errors import GrouperError, OutputError
 from grouper.scheme import pack_folder
-from grouper.scheme.export_tables import lacking
+from grouper.scheme.export_tables import export_tables, lacking
 from grouper.scheme.import_tables import import_tables, write_tables
 from grouper.scheme.layers import read_layers
 from grouper.scheme.lint import lint
 from grouper.scheme.pack import read_pack
 from grouper.scheme.sheets.template import write_template
+from tests.scheme import builder
 from tests.scheme.published import Rows, answers, come_back, folder, lost
 
 
@@ -44,6 +45,21 @@ def test_the_example_of_the_template_is_a_scheme_and_no_regions(tmp_path: Path) 
         write_template(form)
     with pytest.raises(OutputError, match="no workbook's name"):
         write_template(tmp_path / "form.csv")
+
+
+def test_what_the_template_writes_may_also_be_typed(tmp_path: Path) -> None:
+    rows = [
+        ("mdc", "A", "A", "any_px in A.px"),
+        ("adrg", "AH1", "AH1", "ppx in AH1.px"),
+        ("drg", "AH19", "AH19", "true"),
+    ]
+    pack = builder.bare(rows, sets=[("A.px", "31.1x00"), ("AH1.px", "39.6500")])
+    assert export_tables(pack, tmp_path / "form.xlsx") == ()
+    sheet = load_workbook(tmp_path / "form.xlsx")["ADRG编码"]
+    rule = next(r for r in sheet.data_validations.dataValidation if r.type == "textLength")
+    assert (rule.sqref, rule.operator) == ("A2:A50001", None)
+    lengths = {len(str(cell.value)) for (cell,) in sheet.iter_rows(2, max_col=1) if cell.value}
+    assert lengths == {int(rule.formula1), int(rule.formula2)}
 
 
 def test_layout_of_chs_drg_20(tmp_path: Path) -> None:

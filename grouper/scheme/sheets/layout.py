@@ -118,9 +118,10 @@ TABLES: Final[Sequence[Table]] = (
     ),
     Table(
         "ADRG编码",
-        "每个核心组（有几种情形时为每种情形）的诊断与手术列表；ADRG、情形与列表只写在首行即可。"
+        "每个核心组（有几种情形时为每种情形）的诊断与手术列表；ADRG、情形与列表只写在首行即可。主诊表"
+        "以外的 MDC 列表也填在此，编码写 MDCA 等。"
         "The lists of each ADRG, or of each variant of it; ADRG, variant and list need to stand in"
-        " their first row only.",
+        " their first row only. Lists of an MDC beside its diagnoses stand here, too, under MDCA.",
         (_ADRG, _VARIANT, Column("列表", "List", 14, _LIST_CHOICES), _CODE, _NAME),
         (
             ("AH1", "1", "主要手术", "96.7201", "有创呼吸机治疗[大于等于96小时]"),

@@ -161,7 +161,8 @@ def _rule(column: Column) -> dict[str, Any]:
     limits = {
         "权重": {"validate": "decimal", "criteria": ">=", "value": 0},
         "MDC编码": {"validate": "length", "criteria": "<=", "value": 5},
-        "ADRG编码": {"validate": "length", "criteria": "==", "value": 3},
+        # Lists of an MDC stand among those of ADRGs, as MDCA.
+        "ADRG编码": {"validate": "length", "criteria": "between", "minimum": 3, "maximum": 4},
         "DRG编码": {"validate": "length", "criteria": "between", "minimum": 3, "maximum": 5},
         "编码": {"validate": "length", "criteria": "<=", "value": 30},
     }
