@@ -50,7 +50,10 @@ def group(
         ),
     ] = None,
 ) -> None:
-    """Group cases: MDC, ADRG and DRG of each (病例分组)."""
+    """Group cases: MDC, ADRG and DRG of each (病例分组).
+
+    Doubtful ages, sexes and dates are not told here: `grouper quality` checks them.
+    """
     from grouper.bulk import group_files
     from grouper.cases import COLUMNS, open_cases
     from grouper.grouping import columns_for, required_for
