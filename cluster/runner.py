@@ -51,7 +51,8 @@ class RayRunner:
     """
 
     def __init__(self, workers: int, address: str | None = None) -> None:
-        early = "ray" in sys.modules and "RAY_AUTH_MODE" not in os.environ
+        if address is None:
+            _not_too_late()
         try:
             # Ray reads its environment when it is imported, so it is prepared first.
             _set_environment(address)
@@ -62,12 +63,6 @@ class RayRunner:
             raise MissingExtraError("cluster", "running on several workers") from missing
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
-            if early and address is None:
-                raise RunError(
-                    "a local Ray does not start: ray was imported before it could be closed to"
-                    " other users of this machine",
-                    hint="open the runner before `import ray`, or call ray.init() yourself",
-                )
             _connect(workers, address)
         if address is not None and workers <= 1:
             workers = int(ray.cluster_resources().get("CPU", 1))
@@ -123,6 +118,21 @@ class RayRunner:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _not_too_late() -> None:
+    """A Ray that was imported has read its environment, and would ask nobody for a token.
+
+    Raises:
+        RunError: it was imported, neither started nor told whom to ask.
+    """
+    ray = sys.modules.get("ray")
+    if ray is not None and "RAY_AUTH_MODE" not in os.environ and not ray.is_initialized():
+        raise RunError(
+            "a local Ray does not start: ray was imported before it could be closed to"
+            " other users of this machine",
+            hint="open the runner before `import ray`, or call ray.init() yourself",
+        )
 
 
 def _set_environment(address: str | None) -> None:
