@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -94,7 +94,12 @@ def back_up(
                 f"{data} holds no run, and {state} no register",
                 hint="name the server's data folder, and its state folder by --state",
             )
-        index = {"engine": __version__, "files": copies.files, "left_out": sorted(unfinished)}
+        index = {
+            "engine": __version__,
+            "data": str(data.resolve()),
+            "files": copies.files,
+            "left_out": sorted(unfinished),
+        }
         text = json.dumps(index, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         (work / INDEX).write_text(text, encoding="utf-8")
         _sync(work)
@@ -154,18 +159,33 @@ def restore(backup: Path, data: Path, state: Path) -> int:
         OutputError: a folder holds something, or is not a backup.
         RunError: a file of the backup is missing or was altered.
     """
-    files: dict[str, str] = _index(backup)["files"]
+    index = _index(backup)
+    files: dict[str, str] = index["files"]
     inside = state.resolve().is_relative_to(data.resolve())
-    with new_folder(data) as work:
+    with ExitStack() as stack:
+        work = stack.enter_context(new_folder(data))
         if inside:
-            _fill(backup, files, work, work / state.resolve().relative_to(data.resolve()))
-            _sync(work)
+            other = work / state.resolve().relative_to(data.resolve())
         else:
-            with new_folder(state) as other:
-                _fill(backup, files, work, other)
-                _sync(other)
-                _sync(work)
+            other = stack.enter_context(new_folder(state))
+        _fill(backup, files, work, other)
+        if f"{_STATE}/{REGISTER}" in files and "data" in index:
+            _move(other / REGISTER, index["data"], str(data.resolve()))
+        if not inside:
+            _sync(other)
+        _sync(work)
     return len(files)
+
+
+def _move(register: Path, old: str, new: str) -> None:
+    """Have the register name its files in the new data folder: the old one may still be served."""
+    with closing(sqlite3.connect(register)) as db, db:
+        for column in ("region", "scheme", "policy", "out"):
+            db.execute(
+                f"update runs set {column} = ? || substr({column}, ?)"
+                f" where substr({column}, 1, ?) = ?",
+                (new, len(old) + 1, len(old) + 1, f"{old}/"),
+            )
 
 
 def _fill(backup: Path, files: dict[str, str], data: Path, state: Path) -> None:

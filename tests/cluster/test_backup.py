@@ -49,10 +49,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+def _spec(data: Path) -> Spec:
+    """As the service writes it."""
+    return Spec(f"{data}/region", f"{data}/pack", "guigang-points", f"{data}/runs/a")
+
+
 def test_back_and_forth_while_the_server_works(data: Path, tmp_path: Path) -> None:
     state = data / ".grouper"
     register = Register(state)
-    run = register.add("request", Spec("region", "pack", "guigang-points", "runs/a"), "", "")
+    run = register.add("request", _spec(data), "", "")
     (state / "audit.jsonl").write_text('{"event": "start"}\n')
     kept = back_up(data, state, tmp_path / "backup")
     register.begin(run.run_id)
@@ -65,6 +70,7 @@ def test_back_and_forth_while_the_server_works(data: Path, tmp_path: Path) -> No
     assert (fresh / ".grouper" / "audit.jsonl").read_text() == '{"event": "start"}\n'
     again = Register(fresh / ".grouper")
     assert again.get(run.run_id).state is State.QUEUED
+    assert again.get(run.run_id).spec == _spec(fresh)
     again.close()
 
 
