@@ -53,32 +53,38 @@ def tell(diff: SchemeDiff, *, most: int = MOST) -> Iterator[str]:
         if part := [told.pop(kind) for kind in ("narrower", "wider") if kind in told]:
             told["changed"] += f" ({', '.join(part)})"
         yield f"  {_SECTIONS[section]}: {', '.join(told.values())}"
+    for title, lines in sections(diff):
+        yield from _listed(title, lines, most)
+
+
+def sections(diff: SchemeDiff) -> Iterator[tuple[str, Sequence[str]]]:
+    """The changes, a line for each, by sections with their titles."""
     for level, nodes in groupby(diff.nodes, key=lambda change: change.level):
         for kind, changes in groupby(nodes, key=lambda change: change.kind):
             title = f"{_SECTIONS[level]} {_KINDS.get(kind, kind)}"
-            yield from _listed(title, [_node(change) for change in changes], most)
-    yield from _listed("conditions", [_rule(change) for change in diff.rules], most)
-    yield from _listed("conditions written differently", list(diff.rewritten), most)
-    yield from _listed("sets", [_set(change) for change in diff.sets], most)
+            yield title, [_node(change) for change in changes]
+    yield "conditions", [_rule(change) for change in diff.rules]
+    yield "conditions written differently", diff.rewritten
+    yield "sets", [_set(change) for change in diff.sets]
     severities = [
         f"{v.code} {v.level} {v.name}: {_moved(v.kind, v.before, v.after)}" for v in diff.severities
     ]
-    yield from _listed("severities", severities, most)
+    yield "severities", severities
     excluded = [f"{x.code} {x.name}: {_moved(x.kind, x.before, x.after)}" for x in diff.exclusions]
-    yield from _listed("principal diagnoses and the list they switch off", excluded, most)
+    yield "principal diagnoses and the list they switch off", excluded
     weights = [
         f"{w.drg} {w.name}: "
         + "; ".join(part for part in (_weight(w.before, w.after, w.ratio), w.flags) if part)
         for w in diff.weights
     ]
-    yield from _listed("weights", weights, most)
+    yield "weights", weights
     for table in diff.codes:
         for kind, codes in (
             ("added", table.new),
             ("dropped", table.gone),
             ("changed", table.other),
         ):
-            yield from _listed(f"{_SECTIONS[table.table]}, {kind}", list(codes), most)
+            yield f"{_SECTIONS[table.table]}, {kind}", codes
 
 
 def _listed(title: str, lines: Sequence[str], most: int) -> Iterator[str]:

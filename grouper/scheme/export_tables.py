@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 
-from grouper.counted import counted
 from grouper.errors import OutputError, PackError
 from grouper.scheme import rules
 from grouper.scheme.diff import diff_packs
+from grouper.scheme.diff_told import sections
 from grouper.scheme.import_tables import read_tables
 from grouper.scheme.model import Pack
 from grouper.scheme.normal import normal
@@ -28,13 +28,6 @@ Node = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 
 _MOST_ROWS = 1_048_575
 _MOST_CHARACTERS = 32_767
-_TABLES = {
-    "head": "lines of scheme.toml",
-    "severities": "MCC and CC",
-    "exclusions": "exclusions",
-    "weights": "weights",
-    "codes": "lists of codes",
-}
 
 
 def export_tables(pack: Pack, path: Path) -> tuple[str, ...]:
@@ -80,10 +73,11 @@ def lacking(pack: Pack, back: Pack) -> Iterator[str]:
     for code in sorted({node[2] for node in odd}):
         yield f"the ADRG {code} comes back with another condition, place, or DRGs"
     diff = diff_packs(pack, back)
-    for field in fields(diff):
-        found = getattr(diff, field.name) if field.name in _TABLES else ()
-        if found:
-            yield f"{counted(len(found), 'difference')} in {_TABLES[field.name]}, first {found[0]}"
+    for key, held, found in diff.head:
+        yield f"{key} comes back as {found}, and is {held}"
+    for title, lines in sections(replace(diff, nodes=(), rules=(), rewritten=(), sets=())):
+        if lines:
+            yield f"{title} ({len(lines):,}): {lines[0]}{' …' if len(lines) > 1 else ''}"
 
 
 def _nodes(pack: Pack) -> Iterator[Node]:
