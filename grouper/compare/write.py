@@ -44,8 +44,9 @@ def write_comparison(found: Comparison, out: Path) -> Path:
     """
     make_ready(out)
     with _written(out):
-        _page(found, out)
+        # By which the folder is known: a page that fails on a full disk is written again.
         _workbook(found, out / _WORKBOOK)
+        _page(found, out)
     return out / "index.html"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from decimal import Decimal
 from pathlib import Path
+from unittest import mock
 
 import pyarrow.parquet as pq
 import pytest
@@ -141,6 +143,16 @@ def test_a_comparison_is_written_again_over_an_earlier_one(
     page = write_comparison(found, tmp_path)
     first = page.read_bytes()
     assert write_comparison(found, tmp_path).read_bytes() == first
+
+
+def test_a_comparison_that_was_not_written_whole_is_written_again(
+    found: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_bytes", mock.Mock(side_effect=OSError(errno.ENOSPC, "full")))
+        with pytest.raises(OutputError, match="cannot be written: full"):
+            write_comparison(found, tmp_path)
+    assert write_comparison(found, tmp_path).is_file()
 
 
 def test_a_folder_of_something_else_is_left_alone(found: Comparison, tmp_path: Path) -> None:
