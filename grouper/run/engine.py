@@ -11,6 +11,7 @@ from grouper.cases import COLUMNS, CaseSource, Column, open_cases
 from grouper.cases.names import column_names
 from grouper.context import context_columns
 from grouper.duplicates import VERSION
+from grouper.errors import BadFileError
 from grouper.execution import Runner
 from grouper.grouping import columns_for
 from grouper.parts import disk_errors
@@ -21,6 +22,7 @@ from grouper.run.folder import (
     admit,
     belongs,
     clear_work,
+    note_failure,
     prepare,
     read_manifest,
     verify,
@@ -68,7 +70,7 @@ def rerun(
 
     A folder that already holds the finished run of the same inputs is verified; one that holds the
     unfinished run is taken up where it stopped. One in which another run stopped before its first
-    finished part is used anew.
+    finished part, or failed at its inputs, is used anew.
 
     Args:
         region: the region folder.
@@ -114,7 +116,11 @@ def rerun(
             inputs=inputs,
         )
         context = Context(tables, scheme, policy, sources, out, runner, progress, manifest, reuse)
-        Driver(context).execute()
+        try:
+            Driver(context).execute()
+        except BadFileError:
+            note_failure(out, manifest)
+            raise
     return RunSummary(out, manifest, "resumed" if resumed else "made")
 
 

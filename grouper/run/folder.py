@@ -20,6 +20,7 @@ LOG: Final = "log.jsonl"
 _TABLES: Final = ("cases", "grouped", "points")
 _RECORDS: Final = ("done", "facts", "rejected")
 _MARK: Final = "run"
+_FAILED: Final = "failed"
 _OF_REGION: Final = ("cases", "history", "closed_cases", "months")
 
 
@@ -134,19 +135,26 @@ def admit(run: Path, region: Path) -> None:
 def prepare(run: Path, run_id: str) -> bool:
     """Make the locked folder ready for a run; return whether an unfinished one is taken up.
 
-    The folder of another run of which no part was finished is emptied and used: nothing is lost.
+    The folder of another run of which no part was finished is emptied and used, and that of one
+    that failed at its inputs: nothing is lost.
 
     Raises:
         RunError: the folder belongs to another run.
         OutputError: it cannot be written.
     """
-    mark = run / WORK / _MARK
+    mark, failed = run / WORK / _MARK, run / WORK / _FAILED
     try:
         known = mark.read_text(encoding="utf-8") if mark.is_file() else ""
         if known and known != run_id:
-            if not _only_begun(run):
+            made = {WORK, LOG, *_TABLES}
+            if failed.is_file():
+                made |= set(failed.read_text(encoding="utf-8").splitlines())
+            elif _with_parts(run):
+                raise _other(run, known, "an unfinished run")
+            if {path.name for path in run.iterdir()} - made:
                 raise _other(run, known, "an unfinished run")
             _empty(run)
+        failed.unlink(missing_ok=True)
         if known != run_id:
             # First of all: a folder without it that holds anything else is not taken up again.
             write_whole(mark, run_id.encode())
@@ -158,19 +166,28 @@ def prepare(run: Path, run_id: str) -> bool:
     return known == run_id
 
 
-def _only_begun(run: Path) -> bool:
-    """Whether a run stopped before its first finished part, and nobody added anything since."""
-    if {path.name for path in run.iterdir()} - {WORK, LOG, *_TABLES}:
-        return False
+def note_failure(run: Path, manifest: Manifest) -> None:
+    """Remember that a run failed at its inputs, and what it has written.
+
+    Once they are mended it is another run, which may have the folder.
+    """
+    names = sorted({name.partition("/")[0] for name in manifest.digests})
+    write_whole(run / WORK / _FAILED, "\n".join(names).encode())
+
+
+def _with_parts(run: Path) -> bool:
+    """Whether a run has finished any part."""
     kept = (*_TABLES, *(f"{WORK}/{name}" for name in _RECORDS))
-    return not any(path.is_file() for name in kept for path in (run / name).rglob("*"))
+    return any(path.is_file() for name in kept for path in (run / name).rglob("*"))
 
 
 def _empty(run: Path) -> None:
-    for path in (run / WORK).iterdir():
-        if path.is_dir():
+    """Remove all but the marks, which tell what the folder is if this is cut short."""
+    for path in (*(run / WORK).iterdir(), *run.iterdir()):
+        if path.is_dir() and path.name != WORK:
             shutil.rmtree(path)
-    (run / LOG).unlink(missing_ok=True)
+        elif path.parent == run and path.is_file():
+            path.unlink()
 
 
 def belongs(run: Path, manifest: Manifest, run_id: str) -> None:

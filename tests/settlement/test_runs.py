@@ -195,6 +195,30 @@ def test_a_run_that_failed_before_its_first_part_is_begun_anew(
     assert contents(out) == contents(tmp_path / "b")
 
 
+def test_a_run_that_failed_late_at_its_inputs_leaves_the_folder_to_the_mended_ones(
+    region: Path, scheme: Scheme, tmp_path: Path
+) -> None:
+    out, reviews = tmp_path / "a", region / "reviews.csv"
+    whole = reviews.read_text()
+    header = whole.splitlines()[0]
+    reviews.write_text(f"{header}\nc00001,whole_group,99999999,true,2024-03\n")
+    with pytest.raises(RegionError, match="exceeds its cost"):
+        settle(region, scheme, out)
+    assert (out / "odd_codes.parquet").is_file()
+    with pytest.raises(KeyboardInterrupt):
+        settle(region, scheme, out, Breaking("points_task", 0))
+    reviews.write_text(whole)
+    with pytest.raises(RunError, match="unfinished run of other inputs"):
+        settle(region, scheme, out)  # what was interrupted may go on
+    reviews.write_text(f"{header}\nc00001,whole_group,99999999,true,2024-03\n")
+    with pytest.raises(RegionError, match="exceeds its cost"):
+        settle(region, scheme, out)
+    reviews.write_text(whole)
+    assert settle(region, scheme, out).state == "made"
+    settle(region, scheme, tmp_path / "b")
+    assert contents(out) == contents(tmp_path / "b")
+
+
 def test_folder_with_other_things_is_refused(region: Path, scheme: Scheme, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "letter.txt").write_text("dear")
