@@ -92,31 +92,9 @@ def read_sheets(
     scope.check(run)
     source = open_lists(run, region, columns, encoding)
     done = Reading(out, len(backs))
-    checks: list[Checked] = []
-    before: dict[str, dict[str, Any]] = {}
-    faults: list[WorkbookError] = []
-    by_hospital: dict[str, list[Returned]] = {}
-    for back in backs:
-        by_hospital.setdefault(back.hospital, []).append(back)
     with new_folder(out) as folder:
         with gathered(run, source, columns, scope, folder) as hospitals:
-            for hospital, cases in hospitals:
-                for back in by_hospital.pop(hospital):
-                    mine = cases
-                    if back.month:
-                        mine = cases.filter(pc.equal(cases.column("month"), back.month))
-                    try:
-                        checked = _check(run, scheme, back, mine, done)
-                    except WorkbookError as error:
-                        faults.append(error)
-                        continue
-                    checks.append(checked)
-                    before |= _cases_of(checked, mine)
-                    advance(1)
-        for rest in by_hospital.values():
-            faults += [_altered(back, "the hospital has no case in this run") for back in rest]
-        faults += _strangers(run, checks, backs)
-        _fail(faults)
+            checks, before = _check_all(run, scheme, backs, hospitals, done, advance)
         answers = _known(checks, before, scheme)
         corrections = None
         bringing = [answer for answer in answers if answer.corrects]
@@ -132,24 +110,69 @@ def read_sheets(
         done.reviews = len(reviews)
         differences = [one for checked in checks for one in checked.differences]
         write_answers(folder, answers, differences, reviews, before, corrections)
-        manifest = {
-            "run": run.manifest.run,
-            "engine": __version__,
-            "workbooks": {
-                back.file: {
-                    "hospital": back.hospital,
-                    "month": back.month,
-                    "sha256": file_digest(path),
-                }
-                for back, path in zip(backs, files, strict=True)
-            },
-            "counts": dict(sorted(done.counts.items())),
-            "refused": dict(sorted(done.why.items())),
-            "differences": done.differences,
-        }
-        text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-        (folder / "manifest.json").write_text(text, encoding="utf-8")
+        manifest = _manifest(run, backs, files, done)
+        text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True)
+        (folder / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
     return done
+
+
+def _check_all(
+    run: Run,
+    scheme: Scheme,
+    backs: Sequence[Returned],
+    hospitals: Iterable[tuple[str, pa.Table]],
+    done: Reading,
+    advance: Callable[[int], None],
+) -> tuple[list[Checked], dict[str, dict[str, Any]]]:
+    """Compare every workbook with its hospital's cases; also the cases that are disputed, by id.
+
+    Raises:
+        WorkbookError: a workbook is not that of its hospital and month; all such are named.
+    """
+    checks: list[Checked] = []
+    before: dict[str, dict[str, Any]] = {}
+    faults: list[WorkbookError] = []
+    by_hospital: dict[str, list[Returned]] = {}
+    for back in backs:
+        by_hospital.setdefault(back.hospital, []).append(back)
+    for hospital, cases in hospitals:
+        for back in by_hospital.pop(hospital):
+            mine = cases
+            if back.month:
+                mine = cases.filter(pc.equal(cases.column("month"), back.month))
+            try:
+                checked = _check(run, scheme, back, mine, done)
+            except WorkbookError as error:
+                faults.append(error)
+                continue
+            checks.append(checked)
+            before |= _cases_of(checked, mine)
+            advance(1)
+    for rest in by_hospital.values():
+        faults += [_altered(back, "the hospital has no case in this run") for back in rest]
+    faults += _strangers(run, checks, backs)
+    _fail(faults)
+    return checks, before
+
+
+def _manifest(
+    run: Run, backs: Sequence[Returned], files: Sequence[Path], done: Reading
+) -> dict[str, Any]:
+    return {
+        "run": run.manifest.run,
+        "engine": __version__,
+        "workbooks": {
+            back.file: {
+                "hospital": back.hospital,
+                "month": back.month,
+                "sha256": file_digest(path),
+            }
+            for back, path in zip(backs, files, strict=True)
+        },
+        "counts": dict(sorted(done.counts.items())),
+        "refused": dict(sorted(done.why.items())),
+        "differences": done.differences,
+    }
 
 
 def _read_all(run: Run, scheme: Scheme, files: Sequence[Path]) -> list[Returned]:
