@@ -133,7 +133,7 @@ def list_packs(
 @scheme_app.command()
 def build(
     pack: PackArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="PACK", help="Folder to write.")],
+    out: Annotated[Path, typer.Option("--out", metavar="PACK", help="New folder to write.")],
 ) -> None:
     """Write the full pack that an overlay amounts to (方案合成)."""
     from grouper.scheme import pack_folder

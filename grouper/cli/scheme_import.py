@@ -28,7 +28,7 @@ import_app = typer.Typer(
 def opendrg(
     checkout: Annotated[Path, typer.Argument(help="A checkout of OpenDRG's DRG_Python.")],
     out: Annotated[
-        Path, typer.Option("--out", metavar="PACK", help="Pack to write; with --all its parent.")
+        Path, typer.Option("--out", metavar="PACK", help="New folder; with --all its parent.")
     ],
     variant: Annotated[str | None, typer.Option("--variant", help="The variant to import.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Import every variant.")] = False,
@@ -59,7 +59,7 @@ def tables(
     source: Annotated[
         Path, typer.Argument(metavar="DIR_OR_XLSX", help="A workbook, a CSV file, or their folder.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="PACK", help="Pack to write.")],
+    out: Annotated[Path, typer.Option("--out", metavar="PACK", help="New folder to write.")],
     columns: Annotated[
         Path | None,
         typer.Option("--columns", metavar="MAP.toml", help="What sheets and columns are called."),
