@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from grouper.cases.cells import plain_texts, read_cells
+from grouper.cases.csvfiles import csv_schema, read_csv
 from grouper.cases.given import plain_schema, without_views
 from grouper.cases.registry import (
-    CODES,
     COLUMNS,
     GROUPING_REQUIRED,
     Column,
@@ -28,8 +23,6 @@ from grouper.errors import CaseTableError
 
 PART_ROWS = 1 << 19
 """Row groups of one file are joined into parts of at least so many cases; a part is one task."""
-
-_CSV_BLOCK = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +187,7 @@ def _look(
                     meta.row_group(i).num_rows for i in range(meta.num_row_groups)
                 ]
         if form == "csv":
-            header = _csv_header(file, encoding)
-            types = _csv_types(header, wanted, names)
-            return pa.schema(
-                [(n, _as_read(n, types.get(n, pa.string()), wanted, names)) for n in header]
-            ), []
+            return csv_schema(file, wanted, encoding, names), []
         with pa.memory_map(str(file)) as stream:
             return plain_schema(_open_ipc(stream).schema), []
     except (pa.ArrowInvalid, OSError) as error:
@@ -230,41 +219,6 @@ def _open_ipc(stream: pa.NativeFile) -> pa.RecordBatchFileReader | pa.RecordBatc
     return pa.ipc.open_file(stream) if magic == b"ARROW1" else pa.ipc.open_stream(stream)
 
 
-def _csv_header(file: Path, encoding: str) -> list[str]:
-    try:
-        with file.open("rb") as raw:
-            text = io.TextIOWrapper(raw, encoding="utf-8-sig" if encoding == "utf-8" else encoding)
-            return next(csv.reader(text), [])
-    except UnicodeDecodeError as error:
-        raise pa.ArrowInvalid(str(error)) from error
-
-
-def _csv_types(
-    header: Sequence[str], wanted: Sequence[Column], names: Mapping[str, str]
-) -> dict[str, pa.DataType]:
-    """The type that each wanted column of a CSV file is parsed as."""
-    ours = {names.get(c.name, c.name): c for c in wanted}
-    types: dict[str, pa.DataType] = {}
-    for name in header:
-        column = ours.get(name)
-        if column is None:
-            continue
-        if column.kind is Kind.CODES:
-            types[name] = pa.string()
-        elif column.kind is Kind.INTEGER:
-            types[name] = pa.int64()
-        else:
-            types[name] = column.type
-    return types
-
-
-def _as_read(
-    name: str, kind: pa.DataType, wanted: Sequence[Column], names: Mapping[str, str]
-) -> pa.DataType:
-    lists = {names.get(c.name, c.name) for c in wanted if c.kind is Kind.CODES}
-    return CODES if name in lists else kind
-
-
 def read_part(
     source: CaseSource, part: Part, columns: Collection[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
@@ -290,7 +244,7 @@ def read_part(
             case "parquet":
                 yield from _read_parquet(part, chosen)
             case "csv":
-                yield from _read_csv(source, part, chosen)
+                yield from read_csv(source, part, chosen)
             case _:
                 yield from _read_ipc(part, chosen)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, UnicodeDecodeError) as error:
@@ -353,59 +307,6 @@ def _read_ipc(part: Part, chosen: Mapping[str, str]) -> Iterator[pa.RecordBatch]
                 file=part.name,
                 hint="give each stream as a file of its own",
             )
-
-
-_CELL = re.compile(r"In CSV column #(\d+): ")
-
-
-def _read_csv(
-    source: CaseSource, part: Part, chosen: Mapping[str, str]
-) -> Iterator[pa.RecordBatch]:
-    """Columns are parsed by their types; one that has a cell in another form is read as text."""
-    header = _csv_header(Path(part.path), source.encoding)
-    types = _csv_types(header, list(source.wanted.values()), source.names)
-    ours = {theirs: name for name, theirs in chosen.items() if theirs in types}
-    as_text = {name for name, kind in types.items() if pa.types.is_string(kind)}
-    done = 0
-
-    def meant(array: pa.Array, name: str, first: int) -> pa.Array:
-        column = source.wanted[ours[name]]
-        if pa.types.is_string(types[name]):
-            return plain_texts(array, column.kind)
-        if array.type == types[name]:
-            return array
-        return read_cells(array, column, types[name], file=part.name, name=name, first=first)
-
-    while True:
-        parsed = types | dict.fromkeys(as_text, pa.string())
-        row = 2
-        try:
-            for number, batch in enumerate(_csv_batches(source, part, parsed, list(ours))):
-                if number >= done:
-                    read = [meant(*pair, row) for pair in zip(batch.columns, ours, strict=True)]
-                    yield pa.RecordBatch.from_arrays(read, list(ours.values()))
-                    done = number + 1
-                row += batch.num_rows
-            return
-        except pa.ArrowInvalid as error:
-            refused = header[int(cell[1])] if (cell := _CELL.match(str(error))) else ""
-            if refused not in ours or refused in as_text:
-                raise
-            as_text.add(refused)
-
-
-def _csv_batches(
-    source: CaseSource, part: Part, types: Mapping[str, pa.DataType], columns: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
-    yield from pacsv.open_csv(
-        part.path,
-        read_options=pacsv.ReadOptions(
-            encoding=source.encoding, block_size=_CSV_BLOCK, use_threads=False
-        ),
-        convert_options=pacsv.ConvertOptions(
-            column_types=types, include_columns=columns, strings_can_be_null=True
-        ),
-    )
 
 
 def split_codes(array: pa.Array) -> pa.Array:

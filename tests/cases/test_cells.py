@@ -11,8 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from grouper.cases import files as case_files
-from grouper.cases import open_cases, read_part
+from grouper.cases import csvfiles, open_cases, read_part
 from grouper.errors import CaseTableError
 
 DAY = dt.date(2024, 1, 5)
@@ -125,7 +124,7 @@ def rows(count: int, late: bool) -> list[dict[str, str]]:
 def test_other_forms_in_a_later_block_change_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
-    monkeypatch.setattr(case_files, "_CSV_BLOCK", 1000)
+    monkeypatch.setattr(csvfiles, "_CSV_BLOCK", 1000)
     given = csv_text(*rows(200, late=True))
     read = table(tmp_path / "a.csv", given, encoding)
     plain = table(tmp_path / "b.csv", csv_text(*rows(200, late=False)), encoding)
