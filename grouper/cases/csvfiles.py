@@ -38,7 +38,7 @@ def _csv_header(file: Path, encoding: str) -> list[str]:
         with file.open("rb") as raw:
             text = io.TextIOWrapper(raw, encoding="utf-8-sig" if encoding == "utf-8" else encoding)
             return next(csv.reader(text), [])
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise pa.ArrowInvalid(str(error)) from error
 
 

@@ -167,6 +167,11 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     add("noise.arrow", b"\x07" * 200, "cannot be read as Arrow IPC")
     add("age.csv", b"case_id,dx,age\n1,A,old\n", "cannot be read as CSV: Row #2: age: .*'old'")
     add("row.csv", b"case_id,dx\n1,A\n2\n", "cannot be read as CSV")
+    add(
+        "quote.csv",
+        b'case_id,dx,"age\n' + b"1,A,3\n" * 40_000,
+        "cannot be read as CSV: field larger",
+    )
     add("no_dx.csv", b"case_id,px\n1,A\n", "the column dx is missing; the table has case_id, px")
     add("foreign.csv", b"name,sum\n1,2\n", "case_id is missing; the table has name, sum")
     add("twice.csv", b"case_id,dx,dx\n1,A,B\n", "stands 2 times|twice")
@@ -179,7 +184,7 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
 
 BROKEN = (
     *("empty.parquet", "truncated.parquet", "text.parquet", "noise.arrow", "age.csv", "row.csv"),
-    *("no_dx.csv", "foreign.csv", "twice.csv", "cases.xlsx", "missing.csv", "nothing"),
+    *("quote.csv", "no_dx.csv", "foreign.csv", "twice.csv", "cases.xlsx", "missing.csv", "nothing"),
 )
 
 
