@@ -80,7 +80,9 @@ class HospitalPages:
                 ),
                 "cases_loss": table(CASE_COLUMNS, self.extremes["loss"][hospital.hospital_id]),
                 "cases_gain": table(CASE_COLUMNS, self.extremes["gain"][hospital.hospital_id]),
-                "rejected": table("case_id rule field bad_value message", found[:REJECTED_SHOWN]),
+                "rejected": table(
+                    "case_id rule field bad_value", [row[:-1] for row in found[:REJECTED_SHOWN]]
+                ),
                 **self._policy_tables(hospital.hospital_id),
                 **quality["tables"],
                 **self.indicators.hospital(number_)["tables"],

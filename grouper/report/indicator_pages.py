@@ -135,7 +135,8 @@ class IndicatorPages:
                 counts = [row["cases"], row["among"], rate, flagged[row["signal"]], ["", ""]]
             else:
                 lack = row["absent"]
-                told_ = [f"未评价：缺少 {lack}", f"not evaluated: no {lack}"]
+                zh = lack.replace("records of refusals", "推诿记录")
+                told_ = [f"未评价：缺少 {zh}", f"not evaluated: no {lack}"]
                 counts = [None, None, None, None, told_]
             rows.append([words, *counts])
         return rows

@@ -140,8 +140,8 @@ def rejected(view: View) -> Page:
                 "hospital cases", [[h, n] for h, n in sorted(by_hospital.items())]
             ),
             "rejected": table(
-                "hospital case_id rule field bad_value message",
-                [[hospital, *row] for hospital, row in found[:REJECTED_SHOWN]],
+                "hospital case_id rule field bad_value",
+                [[hospital, *row[:-1]] for hospital, row in found[:REJECTED_SHOWN]],
             ),
         },
     }

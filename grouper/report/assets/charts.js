@@ -218,7 +218,7 @@ const CHARTS = {
         hovertemplate: `%{y}<br>%{x:,} (%{text})<extra></extra>` };
     }).filter((trace) => trace.x.length);
     return { traces, height: Math.max(140, 70 + 24 * rows.length), layout: { showlegend: true, bargap: 0.3, margin: { l: 8, r: 56, t: 8, b: 8 },
-      yaxis: { type: "category", showgrid: false, categoryorder: "array", categoryarray: rows.map((row) => shorten(wordOf("rule", row[at("rule")]), innerWidth < 600 ? 16 : 48)), tickfont: { size: 12, color: INK } }, xaxis: { tickformat: "," } } };
+      yaxis: { type: "category", showgrid: false, categoryorder: "array", categoryarray: rows.map((row) => shorten(wordOf("rule", row[at("rule")]), innerWidth < 600 ? 16 : 48)), tickfont: { size: 12, color: INK } }, xaxis: { tickformat: ",", ...whole(Math.max(...rows.map((row) => row[at("broken")]))) } } };
   },
   quality_scores() {
     const at = (name) => columnOf("quality_scores", name);
@@ -229,7 +229,7 @@ const CHARTS = {
         text: mine.map((row) => escaped(hospitalName(row[at("hospital")]))), marker: { color: LEVELS[level], size: 9, opacity: 0.8, line: { color: "#fff", width: 1 } },
         hovertemplate: `<b>%{text}</b><br>${t("axis.cases")} %{x:,} · %{y:.2%}<extra></extra>` };
     }).filter((trace) => trace.x.length);
-    return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { showlegend: true, xaxis: { type: "log", title: { text: t("axis.cases") }, tickformat: ",", dtick: "D2" },
+    return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { showlegend: true, xaxis: casesAxis(rows.map((row) => row[at("checked")])),
       yaxis: { title: { text: columnTitle("first_pass_rate") }, tickformat: "~%" } } };
   },
   mean_by_month() {
@@ -248,7 +248,7 @@ const CHARTS = {
     const at = (name) => columnOf("signals", name);
     const rows = PAGE.tables.signals.rows.filter((row) => row[at("flagged_hospitals")]).sort((a, b) => a[at("flagged_hospitals")] - b[at("flagged_hospitals")]);
     return { traces: [{ type: "bar", orientation: "h", y: rows.map((row) => shorten(show("both", row[at("signal")]), innerWidth < 600 ? 16 : 56)), x: rows.map((row) => row[at("flagged_hospitals")]), marker: { color: "#c98a2b" }, hovertemplate: "%{y}<br>%{x}<extra></extra>" }],
-      height: Math.max(120, 60 + 24 * rows.length), layout: { bargap: 0.35, yaxis: { type: "category", showgrid: false, tickfont: { size: 12, color: INK } }, xaxis: { tickformat: "d" } } };
+      height: Math.max(120, 60 + 24 * rows.length), layout: { bargap: 0.35, yaxis: { type: "category", showgrid: false, tickfont: { size: 12, color: INK } }, xaxis: { tickformat: "d", ...whole(Math.max(...rows.map((row) => row[at("flagged_hospitals")]))) } } };
   },
   drg_hospitals() {
     const at = (name) => columnOf("hospitals", name), rows = PAGE.tables.hospitals.rows;
@@ -259,7 +259,7 @@ const CHARTS = {
         hovertemplate: `<b>%{text}</b><br>${t("axis.cases")} %{x:,} · ¥%{y:,.2f}<extra></extra>` };
     }).filter((trace) => trace.x.length);
     const mean = PAGE.mean ? PAGE.mean / 100 : null;
-    return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { showlegend: true, xaxis: { type: "log", title: { text: t("axis.cases") }, tickformat: ",", dtick: "D2" },
+    return { traces, click: (point) => pageOf("hospital", point.customdata), layout: { showlegend: true, xaxis: casesAxis(rows.map((row) => row[at("cases")])),
       yaxis: { title: { text: columnTitle("mean_cost") }, tickformat: ",", rangemode: "tozero" }, shapes: mean ? [hline(mean)] : [],
       annotations: mean ? [{ xref: "paper", x: 1, xanchor: "right", y: mean, yanchor: "bottom", text: `${t("mean")} ${grouped(mean, 0)}`, showarrow: false, font: { size: 11, color: SOFT } }] : [] } };
   },
@@ -267,6 +267,12 @@ const CHARTS = {
 
 /* An axis of few cases counts them one by one. */
 const whole = (most) => (most <= 5 ? { dtick: 1 } : {});
+/* A log axis of much less than a power of ten may find no place for a tick. */
+function casesAxis(counts) {
+  const most = Math.max(...counts);
+  const scale = most < 10 * Math.min(...counts) ? whole(most) : { type: "log", dtick: "D2" };
+  return { title: { text: t("axis.cases") }, tickformat: ",", ...scale };
+}
 function hline(y) {
   return { type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: "#8795a0", width: 1, dash: "dot" } };
 }
