@@ -206,7 +206,10 @@ def _pieces(text: str, labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     lines = [line for line in text.splitlines() if line.strip()]
     delimiter = "\t" if lines and "\t" in lines[0] else ","
     if len(lines) > 1:
-        rows = list(csv.reader(lines[:2], delimiter=delimiter))
+        try:
+            rows = list(csv.reader(lines[:2], delimiter=delimiter))
+        except csv.Error:  # a field longer than the reader takes is no table
+            rows = [[]]
         header = [labels.get(name.strip().casefold(), "") for name in rows[0]]
         if "dx" in header and len(rows) > 1:
             for name, value in zip(header, rows[1], strict=False):
@@ -283,8 +286,7 @@ def _guess(pasted: Pasted, value: str, search: CodeSearch) -> None:
 
 def _add(pasted: Pasted, name: str, code: str, search: CodeSearch) -> None:
     entry = search.get(code)
-    codes = pasted.case[name]
-    if len(codes) < MOST_CODES:
-        codes.append(entry.code if entry and entry.kind == name else code[:MAX_TEXT])
+    if sum(len(pasted.case[codes]) for codes in ("dx", "px")) < MOST_CODES:
+        pasted.case[name].append(entry.code if entry and entry.kind == name else code[:MAX_TEXT])
     else:
         pasted.ignored.append(code[:MAX_TEXT])
