@@ -28,6 +28,7 @@ from grouper.transferred import Record
 MANIFEST = "manifest.json"
 _WORK = ".work"
 _CHUNK = 4 << 20
+_OF_REGION = ("cases", "history", "closed_cases", "months")
 
 
 def is_address(place: str) -> bool:
@@ -40,6 +41,18 @@ def may_use(address: str, prefixes: tuple[str, ...]) -> bool:
     segments = address.partition("://")[2].split("/")
     plain = not {"", ".", ".."} & set(segments) and not set("?#%\\\0") & set(address)
     return plain and any(address.startswith(f"{prefix}/") for prefix in prefixes)
+
+
+def within_region(run: str, region: str) -> str:
+    """Why a run may not lie where it would: in a folder of its region's own files; empty if it may.
+
+    Args:
+        run, region: resolved paths, or addresses.
+    """
+    below = run.removeprefix(f"{region.rstrip('/')}/").partition("/")[0]
+    if below not in _OF_REGION:
+        return ""
+    return f"lies in {below}/, which holds files of the region; name a folder beside it"
 
 
 def opened(place: str | Path) -> tuple[fs.FileSystem, str]:
@@ -108,8 +121,10 @@ def between(region: str, out: str, work: Path) -> Iterator[tuple[Path, Path]]:
 
     Raises:
         RegionError: the store does not answer, or holds no region there.
-        OutputError: the store does not take the run.
+        OutputError: the store does not take the run, or it would lie among the region's files.
     """
+    if fault := within_region(out, region):
+        raise OutputError(f"{out} {fault}", hint="choose another --out")
     here, there, complete = Path(region), Path(out), False
     if is_address(region):
         here = work / "region"

@@ -24,11 +24,11 @@ from cluster.server.supervisor import Supervisor
 from cluster.tracing import current_parent
 from grouper import __version__
 from grouper.cases.files import is_text_encoding
-from grouper.run.folder import admit, belongs, read_manifest, within_region
+from grouper.run.folder import admit, belongs, read_manifest
 from grouper.scheme import pack_folder
 from grouper.scheme.layers import BUILTIN
 from grouper.settlement.policyfile import load_policy
-from grouper.stores import MANIFEST, is_address, may_use, opened
+from grouper.stores import MANIFEST, is_address, may_use, opened, within_region
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TABLE = re.compile(r"[a-z][a-z_]{0,63}")

@@ -14,6 +14,7 @@ import pyarrow as pa
 from grouper.errors import OutputError, RunError
 from grouper.parts import ParquetFile, file_digest, sync_folder, unwritable
 from grouper.run.work import WORK, write_whole
+from grouper.stores import within_region
 
 MANIFEST: Final = "manifest.json"
 LOG: Final = "log.jsonl"
@@ -21,7 +22,6 @@ _TABLES: Final = ("cases", "grouped", "points")
 _RECORDS: Final = ("done", "facts", "rejected")
 _MARK: Final = "run"
 _FAILED: Final = "failed"
-_OF_REGION: Final = ("cases", "history", "closed_cases", "months")
 
 
 @dataclass
@@ -95,18 +95,6 @@ def verify(run: Path, manifest: Manifest) -> None:
             f"{name} {fault}: the run folder is no longer what its manifest says",
             hint=f"delete {run} to compute the run again, or choose another --out",
         )
-
-
-def within_region(run: str, region: str) -> str:
-    """Why a run may not lie where it would: in a folder of its region's own files; empty if it may.
-
-    Args:
-        run, region: resolved paths, or addresses.
-    """
-    below = run.removeprefix(f"{region.rstrip('/')}/").partition("/")[0]
-    if below not in _OF_REGION:
-        return ""
-    return f"lies in {below}/, which holds files of the region; name a folder beside it"
 
 
 def admit(run: Path, region: Path) -> None:

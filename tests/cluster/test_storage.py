@@ -206,6 +206,11 @@ def test_commands_from_store_to_store(store: fs.S3FileSystem, tmp_path: Path) ->
 
 
 def test_stores_that_are_not_there(store: fs.S3FileSystem, tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="history/, which holds files of the region"),
+        stores.places(f"{BASE}/region", f"{BASE}/region/history"),
+    ):
+        pass
     with pytest.raises(RegionError):
         stores.bring("s3://no-such-bucket/region", tmp_path / "region")
     with pytest.raises(RegionError, match="cannot open"):
