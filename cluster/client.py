@@ -310,7 +310,7 @@ def _service_error(error: grpc.RpcError) -> ServiceError:
     if name == "UNAVAILABLE" and not hint:
         hint = (
             "is the server there (`grouper serve` starts one), and where it is encrypted, "
-            "did --ca's root sign its certificate for this name?"
+            "did --ca's root sign its certificate for this name, and does it ask for --certificate?"
         )
     message = error.details() or name
     return ServiceError(

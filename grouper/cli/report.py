@@ -50,7 +50,7 @@ def report(
         if is_address(run):
             put(written.folder, place)
     typer.echo(f"{counted(written.pages, 'page')} and {counted(written.workbooks, 'workbook')}")
-    typer.echo(f"open {place}/index.html")
+    typer.echo(f"{'written to' if is_address(run) else 'open'} {place}/index.html")
 
 
 def compare(
