@@ -177,7 +177,7 @@ def _pieces(
             yield _Piece(
                 table, file.name, columns, lambda: _read_csv(file, encoding, delimiter, columns)
             )
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError, csv.Error) as error:
         raise _unreadable(file, error) from error
 
 
