@@ -180,7 +180,7 @@ def test_commands_from_store_to_store(store: fs.S3FileSystem, tmp_path: Path) ->
     assert "of other inputs" in typed(
         "rerun", tmp_path / "other", *names, "--out", f"{place}/run", code=1
     )
-    assert f"open {place}/run/report/index.html" in typed("report", f"{place}/run")
+    assert f"written to {place}/run/report/index.html" in typed("report", f"{place}/run")
     assert store.get_file_info("drg/typed/run/report/index.html").size > 1000
     told = typed("sql", f"{place}/run", "select count(*) as n from points")
     assert "600" in told
