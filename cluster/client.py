@@ -312,6 +312,8 @@ def _service_error(error: grpc.RpcError) -> ServiceError:
             "is the server there (`grouper serve` starts one), and where it is encrypted, "
             "did --ca's root sign its certificate for this name, and does it ask for --certificate?"
         )
+    elif name == "RESOURCE_EXHAUSTED" and not reason:  # gRPC's own, before the server sees the call
+        hint = "the server's operator sets how large a message may be: limits.message_bytes"
     message = error.details() or name
     return ServiceError(
         f"{place}: {message}" if place else message,

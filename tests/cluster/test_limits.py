@@ -117,6 +117,11 @@ def test_size_of_a_message(tmp_path: Path) -> None:
             ask(bytes(1 << 17), metadata=known_by("bureau"))
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert ask(b"", metadata=known_by("bureau"))
+        known = Credentials(token=token_of("bureau"), encrypted=False)
+        with Client(f"127.0.0.1:{front.port}", credentials=known) as client:
+            with pytest.raises(ServiceError) as refused:
+                client.group_case(dx=["K35.900"] * 9_000)
+            assert "limits.message_bytes" in refused.value.hint
 
 
 def _compressed(kind: str) -> bytes:
