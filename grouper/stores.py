@@ -221,7 +221,9 @@ def copied(place: str, without: tuple[str, ...] = ()) -> Iterator[Path]:
         try:
             single = bool(system.get_file_info(path).is_file)
         except OSError as error:
-            raise RegionError(f"cannot look at {place}: {_first_line(error)}") from error
+            raise RegionError(
+                f"cannot look at {place}: {_first_line(error)}", hint="see its name and your rights"
+            ) from error
         if single:
             _fetch(system, path, target)
         else:

@@ -291,7 +291,7 @@ def supervise(stays: Stays, region: Path | None = None) -> Supervised:
         RegionError: there is no such folder, or a file in it is faulty.
     """
     if region is not None and not region.is_dir():
-        raise RegionError("there is no such region folder", file=str(region))
+        raise RegionError("there is no such region folder", file=str(region), hint="check the path")
     rules = stays.policy
     absent = set(stays.absent) | {"records of refusals"}
     _edited(stays, absent)

@@ -144,7 +144,12 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
                 hint=f"the header must name {', '.join(columns)}, with commas between them",
             )
         if doubled := sorted({field for field in header if field and header.count(field) > 1}):
-            raise RegionError(f"column '{doubled[0]}' stands twice", file=name, line=1)
+            raise RegionError(
+                f"column '{doubled[0]}' stands twice",
+                file=name,
+                line=1,
+                hint="leave one of them out, or give it another name",
+            )
         for fields in reader:
             if not any(field.strip() for field in fields):
                 continue
@@ -161,7 +166,12 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
                 {key: field.strip() for key, field in zip(header, fields, strict=True)},
             )
     except csv.Error as cause:
-        raise RegionError(f"not a CSV line: {cause}", file=name, line=reader.line_num) from cause
+        raise RegionError(
+            f"not a CSV line: {cause}",
+            file=name,
+            line=reader.line_num,
+            hint="see that each double quote has its second one; within a field it is doubled",
+        ) from cause
 
 
 _OTHER_FORMS = frozenset({".xlsx", ".xlsm", ".xls", ".et", ".txt", ".csv.csv", ".csv"})

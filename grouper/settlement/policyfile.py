@@ -103,7 +103,12 @@ def _resolve(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if base is None:
         return own
     if not isinstance(base, str):
-        raise PolicyError("must be the name of a policy", file=str(path), key="extends")
+        raise PolicyError(
+            "must be the name of a policy",
+            file=str(path),
+            key="extends",
+            hint='write a built-in name or a file, as extends = "guigang-points"',
+        )
     return _merged(_resolve(_locate(base, path), (*above, path.resolve())), own)
 
 

@@ -221,7 +221,7 @@ def load_region(folder: Path) -> Region:
         RegionError: the folder or ``hospitals.csv`` is missing, or a table is faulty.
     """
     if not folder.is_dir():
-        raise RegionError("there is no such region folder", file=str(folder))
+        raise RegionError("there is no such region folder", file=str(folder), hint="check the path")
     hospitals = _hospitals(folder)
     known = {hospital.hospital_id for hospital in hospitals}
     budget = _budget(folder)
@@ -277,7 +277,7 @@ def _hospitals(folder: Path) -> tuple[Hospital, ...]:
             )
         )
     if not found:
-        raise RegionError("there is no hospital", file=name)
+        raise RegionError("there is no hospital", file=name, hint="add a row for each hospital")
     return tuple(sorted(found, key=lambda hospital: hospital.hospital_id))
 
 

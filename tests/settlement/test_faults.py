@@ -128,6 +128,16 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], type[GrouperError], str]] = {
         RegionError,
         "budget.csv:2: this is neither UTF-8 nor GB18030",
     ),
+    "a column twice": (
+        lambda r: write_csv(r / "month_shares.csv", ["pool", "month", "amount", "pool"], []),
+        RegionError,
+        "month_shares.csv:1: column 'pool' stands twice",
+    ),
+    "a quote too many": (
+        lambda r: (r / "budget.csv").write_text('pool,line,effective_month,amount\n"employee'),
+        RegionError,
+        "budget.csv:2: not a CSV line",
+    ),
     "a workbook for a table": (
         lambda r: (r / "reviews.csv").rename(r / "reviews.xlsx"),
         RegionError,
