@@ -73,7 +73,7 @@ class _List:
                 rule=text,
                 hint="further integer columns are declared under [attributes] in scheme.toml"
                 if "unknown name" in str(error)
-                else "see 'The rule language' in the documentation of scheme packs",
+                else "see 'Rules' in docs/scheme-packs.md",
             ) from None
 
     def close_adrg(self) -> None:

@@ -41,7 +41,9 @@ def groups(name: str, old: str, new: str, line: int, message: str, hint: str, ru
     return Fault(name, "groups.csv", text, line, message, hint, rule)
 
 
-def rule(name: str, text: str, column: int, message: str, hint: str = "The rule language") -> Fault:
+def rule(
+    name: str, text: str, column: int, message: str, hint: str = "docs/scheme-packs.md"
+) -> Fault:
     """The small pack with another rule for BR25 in line 5."""
     quoted = text.replace('"', '""')
     told = f"the rule of BR25 cannot be read at column {column}: {message}"
@@ -173,7 +175,7 @@ FAULTS = (
         "sites.csv",
         "sites(Y) >= 2",
     ),
-    rule("empty rule", " ", 1, "an empty rule", "The rule language"),
+    rule("empty rule", " ", 1, "an empty rule", "docs/scheme-packs.md"),
     rule("unknown name", "beds > 3", 1, "unknown name 'beds'", "[attributes]"),
     rule("unknown sign", "age > 3 & mcc", 9, "unexpected character '&'"),
     rule("open text", 'dept == "ICU', 9, "a string without its closing quote"),
