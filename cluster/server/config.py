@@ -151,6 +151,15 @@ class ServerConfig(_Settings):
                 file=str(self.principals_file),
                 hint="name who may call in [[principals]]",
             )
+        if self.tls is None or self.tls.client_ca is None:
+            for one in self.callers():
+                if one.token_sha256 is None:
+                    raise ConfigError(
+                        f"{one.name} cannot call: certificates are asked for only where"
+                        " tls.client_ca is set",
+                        key="principals",
+                        hint="set tls.client_ca, or give the entry a token_sha256",
+                    )
         if not is_loopback(self.host):
             if self.tls is None:
                 raise ConfigError(

@@ -52,6 +52,7 @@ def test_the_later_source_wins(tmp_path: Path) -> None:
         ('buckets = ["bucket"]', "buckets"),
         ('[[principals]]\nname = "a"\nrole = "bureau"', "principals.0"),
         ('[[principals]]\nname = "a"\nrole = "king"\nsubject = "a"', "principals.0.role"),
+        ('[[principals]]\nname = "a"\nrole = "bureau"\nsubject = "a"', "principals"),
         ('principals_file = "/no/such/file"', ""),
         ("not toml", ""),
     ],
