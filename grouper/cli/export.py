@@ -89,8 +89,9 @@ def export(
     told = f" under pseudonyms of key {known['key']}" if known else ""
     typer.echo(f"{counted(len(done.manifest['files']), 'file')} with {counted(rows, 'row')}{told}")
     for name, table in sorted(done.manifest.get("suppressed", {}).items()):
-        blank = f"{table['suppressed']:,} of {counted(table['rows'], 'row')} without their figures"
-        typer.echo(f"{name}: {blank}, which would tell a count below {least}")
+        blank, whole = table["suppressed"], counted(table["rows"], "row")
+        told = f"{blank:,} of {whole} without their figures, which would tell a count below {least}"
+        typer.echo(f"{name}: {told if blank else f'all figures of {whole}'}")
         if table.get("whole"):
             note(f"{name}: no figure could be given for {', '.join(table['whole'])}")
     if left := done.manifest.get("left_out"):

@@ -229,6 +229,7 @@ def test_the_commands_do_the_same(run: Path, tmp_path: Path) -> None:
     public = ["export", str(run), "--public", "--out", str(tmp_path / "p"), "--audit", audit]
     told = cli.invoke(app, public).output
     assert "rows without their figures, which would tell a count below 5" in told
+    assert "clearing: all figures of " in told
     checked = cli.invoke(app, ["key", "check", key, str(tmp_path / "out")])
     assert "made with this key" in checked.output
 
