@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from rich import box
@@ -99,4 +100,4 @@ def _table(title: str, columns: tuple[str, ...], left: int = 1) -> Table:
 def yuan(fen: object) -> str:
     """An amount in fen as yuan with separators."""
     assert isinstance(fen, int)
-    return f"{fen / 100:,.2f}"
+    return f"{Decimal(fen) / 100:,.2f}"

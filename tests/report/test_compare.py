@@ -12,6 +12,7 @@ import pytest
 from openpyxl import load_workbook
 
 from grouper.compare import Comparison, compare_runs
+from grouper.compare.told import yuan
 from grouper.compare.write import write_comparison
 from grouper.errors import OutputError
 from grouper.report import Run, load_run
@@ -135,6 +136,12 @@ def test_the_workbook_and_the_command(run: Run, other: Run, tmp_path: Path) -> N
     assert all(
         sheet.cell(row, 1).data_type == "s" for row in range(2, 14) if sheet.cell(row, 1).value
     )
+
+
+def test_money_is_told_to_the_fen() -> None:
+    assert [yuan(fen) for fen in (0, -5, 123_456, -7_507_295_774_354_704)] == [
+        *("0.00", "-0.05", "1,234.56", "-75,072,957,743,547.04"),
+    ]
 
 
 def test_a_comparison_is_written_again_over_an_earlier_one(
