@@ -27,6 +27,8 @@ REGISTER: Final = "runs.sqlite"
 _DATA, _STATE = "data", "state"
 _WORKING = (f"{REGISTER}-wal", f"{REGISTER}-shm", "owner.lock")
 """Files that belong to the server that works now."""
+_TRANSFERS = "transfers"
+"""Copies of what lies in a store; they vanish when their run has ended."""
 
 _AGAIN = "delete the run and compute it again, then make the backup"
 
@@ -233,8 +235,11 @@ def _state_files(state: Path, work: Path) -> Iterator[tuple[Path, str]]:
         yield snapshot, REGISTER
         snapshot.unlink()
     for path in sorted(state.rglob("*")):
-        if path.is_file() and path.name not in (REGISTER, *_WORKING):
-            yield path, str(path.relative_to(state))
+        name = path.relative_to(state)
+        if name.parts[0] == _TRANSFERS or path.name in (REGISTER, *_WORKING):
+            continue
+        if path.is_file():
+            yield path, str(name)
 
 
 def _run_folders(data: Path, state: Path) -> Iterator[tuple[Path, Manifest | None]]:

@@ -59,6 +59,8 @@ def test_back_and_forth_while_the_server_works(data: Path, tmp_path: Path) -> No
     register = Register(state)
     run = register.add("request", _spec(data), "", "")
     (state / "audit.jsonl").write_text('{"event": "start"}\n')
+    (state / "transfers" / run.run_id / "region").mkdir(parents=True)
+    (state / "transfers" / run.run_id / "region" / "budget.csv").write_text("")
     kept = back_up(data, state, tmp_path / "backup")
     register.begin(run.run_id)
     register.close()
@@ -68,6 +70,7 @@ def test_back_and_forth_while_the_server_works(data: Path, tmp_path: Path) -> No
     assert contents(fresh / "runs" / "a") == contents(data / "runs" / "a")
     assert not (fresh / "region").exists()
     assert (fresh / ".grouper" / "audit.jsonl").read_text() == '{"event": "start"}\n'
+    assert not (fresh / ".grouper" / "transfers").exists()
     again = Register(fresh / ".grouper")
     assert again.get(run.run_id).state is State.QUEUED
     assert again.get(run.run_id).spec == _spec(fresh)
