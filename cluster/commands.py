@@ -86,7 +86,7 @@ def serve(
         from cluster.server.config import load_config, parse_listen
         from cluster.server.logs import log_as_json
         from cluster.web import page_beside
-        from grouper.web.settings import name_of
+        from grouper.web.settings import is_everywhere, name_of
     log_as_json()
     if listen is not None:
         try:
@@ -114,11 +114,9 @@ def serve(
     with page as address:
 
         def started(chosen: int) -> None:
-            host = name_of(settings.host)
-            everywhere = "" if host == settings.host else " on all interfaces"
-            typer.echo(
-                f"{_LISTENING}{host}:{chosen}{everywhere}, data below {settings.data}; Ctrl-C stops"
-            )
+            host = f"{name_of(settings.host)}:{chosen}"
+            everywhere = " on all interfaces" if is_everywhere(settings.host) else ""
+            typer.echo(f"{_LISTENING}{host}{everywhere}, data below {settings.data}; Ctrl-C stops")
             if address:
                 typer.echo(f"the page to try: {address}")
             sys.stdout.flush()

@@ -49,7 +49,7 @@ def web(
     except ImportError as error:
         raise MissingExtraError("web", "grouper web") from error
     from grouper.web.server import serve
-    from grouper.web.settings import Tls, WebSettings, name_of, parse_address
+    from grouper.web.settings import Tls, WebSettings, is_everywhere, parse_address
 
     try:
         host, port = parse_address(listen)
@@ -70,7 +70,7 @@ def web(
     )
 
     def started(address: str) -> None:
-        everywhere = "" if name_of(host) == host else " (it listens on all interfaces)"
+        everywhere = " (it listens on all interfaces)" if is_everywhere(host) else ""
         typer.echo(f"open {address} in a browser{everywhere}; Ctrl-C stops")
         sys.stdout.flush()
 

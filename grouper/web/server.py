@@ -46,9 +46,8 @@ class WebServer:
     @property
     def address(self) -> str:
         """What to type into a browser."""
-        host = name_of(self._settings.host)
         scheme = "https" if self._settings.tls else "http"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        return f"{scheme}://{name_of(self._settings.host)}:{self.port}/"
 
     def __enter__(self) -> Self:
         settings = self._settings

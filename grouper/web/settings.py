@@ -87,9 +87,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_everywhere(host: str) -> bool:
+    """Whether a server that listens there listens on all interfaces."""
+    return host in ("0.0.0.0", "::")
+
+
 def name_of(host: str) -> str:
-    """What to call a server by: the machine's name where it listens on all interfaces."""
-    return socket.gethostname() if host in ("0.0.0.0", "::") else host
+    """A host as in an address; the machine's name where a server listens on all interfaces."""
+    if is_everywhere(host):
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
 
 
 def parse_address(text: str) -> tuple[str, int]:
