@@ -184,15 +184,28 @@ class ServerConfig(_Settings):
         """All who may call: those of the settings, and those of `principals_file` as it is now.
 
         Raises:
-            ConfigError: the file cannot be read, or an entry in it is malformed.
+            ConfigError: the file cannot be read, an entry in it is malformed, or two callers could
+                not be told apart.
         """
-        if self.principals_file is None:
-            return self.principals
-        further = _read_toml(self.principals_file).get("principals", [])
-        try:
-            return (*self.principals, *_CALLERS.validate_python(further))
-        except ValidationError as error:
-            raise _faulty(error, self.principals_file, "principals") from None
+        found = self.principals
+        if self.principals_file is not None:
+            further = _read_toml(self.principals_file).get("principals", [])
+            try:
+                found += _CALLERS.validate_python(further)
+            except ValidationError as error:
+                raise _faulty(error, self.principals_file, "principals") from None
+        owner: dict[str, str] = {}
+        for one in found:
+            for known in filter(None, (one.token_sha256, one.subject)):
+                if known in owner:
+                    raise ConfigError(
+                        f"{owner[known]} and {one.name} have the same token or subject",
+                        file=str(self.principals_file or ""),
+                        key="principals",
+                        hint="give each its own: they could not be told apart",
+                    )
+                owner[known] = one.name
+        return found
 
     @property
     def listen(self) -> str:

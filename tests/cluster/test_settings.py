@@ -53,6 +53,10 @@ def test_the_later_source_wins(tmp_path: Path) -> None:
         ('[[principals]]\nname = "a"\nrole = "bureau"', "principals.0"),
         ('[[principals]]\nname = "a"\nrole = "king"\nsubject = "a"', "principals.0.role"),
         ('[[principals]]\nname = "a"\nrole = "bureau"\nsubject = "a"', "principals"),
+        (
+            2 * f'[[principals]]\nname = "a"\nrole = "bureau"\ntoken_sha256 = "{"0" * 64}"\n',
+            "principals",
+        ),
         ('principals_file = "/no/such/file"', ""),
         ("not toml", ""),
     ],
