@@ -138,8 +138,12 @@ class Reading:
         # The interface writes local times; a time that says another zone is not guessed at.
         local = f"regexp_replace({text}, '[+]08:?00$', '')"
         cast = f"CASE WHEN regexp_matches({local}, ':.*(Z|[+-][0-9:]+)$') THEN NULL"
+        # Of a year with two digits DuckDB would make one of the first century.
+        cast += f" WHEN regexp_matches({text}, '^[0-9]{{2}}[-/]') THEN NULL"
         cast += f" ELSE TRY_CAST({local} AS TIMESTAMP) END"
-        found = f"coalesce({cast}, try_strptime({local}, {self._formats}))"
+        full = f"CASE WHEN NOT regexp_matches({text}, '^[0-9]{{2}}年') THEN {local} END"
+        said = local if any("%y" in one for one in self._layout.date_formats) else full
+        found = f"coalesce({cast}, try_strptime({said}, {self._formats}))"
         # Of a spreadsheet's times the microseconds are noise.
         return f"date_trunc('second', {found})"
 
