@@ -154,8 +154,7 @@ class Figures:
 def settle(
     source: Path, scheme: Scheme, policy: str, out: Path, runner: Runner, reuse: Path | None = None
 ) -> None:
-    """Settle a region into a fresh folder."""
-    shutil.rmtree(out, ignore_errors=True)
+    """Settle a region into a folder."""
     rerun(source, scheme, load_policy(POLICIES / policy), out, runner, reuse=reuse)
 
 
@@ -202,16 +201,18 @@ def main() -> None:
             def one(of: Figures, place: Path = scratch, runner: Runner = runner) -> None:
                 source = sources[of.millions, of.hospitals]
                 if of.what == "anew":
-                    settle(source, scheme, POLICY, place / "anew", runner)
+                    settle(source, scheme, POLICY, place / of.what, runner)
                 else:
-                    settle(source, scheme, OTHER, place / "again", runner, place / "anew")
+                    settle(source, scheme, OTHER, place / of.what, runner, place / "anew")
 
-            for of in found[:2]:
-                one(of)
-            for _ in range(options.runs):
-                for of in found:
-                    of.runs.append(measured(lambda f=of, run=one: run(f), mark))
-                    print("  ".join(of.row(workers)), file=sys.stderr)
+            for turn in range(-1, options.runs):
+                for of in found if turn >= 0 else found[:2]:
+                    # Not part of a run: the folder that goes is another region's.
+                    shutil.rmtree(scratch / of.what, ignore_errors=True)
+                    figures = measured(lambda f=of, run=one: run(f), mark)
+                    if turn >= 0:
+                        of.runs.append(figures)
+                        print("  ".join(of.row(workers)), file=sys.stderr)
             runner.close()
         rows += [of.row(workers) for of in found]
         goals(f"{workers} workers", found)
