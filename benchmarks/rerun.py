@@ -207,8 +207,10 @@ def main() -> None:
 
             for turn in range(-1, options.runs):
                 for of in found if turn >= 0 else found[:2]:
-                    # Not part of a run: the folder that goes is another region's.
+                    # Not part of a run: the folder that goes is another region's, and what the disk
+                    # still writes is another run's.
                     shutil.rmtree(scratch / of.what, ignore_errors=True)
+                    os.sync()
                     figures = measured(lambda f=of, run=one: run(f), mark)
                     if turn >= 0:
                         of.runs.append(figures)
