@@ -111,7 +111,10 @@ def _numbers(version: pa.Array | None, rows: int) -> npt.NDArray[np.int64]:
 
 
 def _hashes_file(work: str, number: int) -> str:
-    """Where each bucket begins (int64[BUCKETS + 1]), all first hashes, all second ones."""
+    """Where each bucket begins (int64[BUCKETS + 1]), all first hashes, all second ones.
+
+    A plain text: each bucket names the files of all parts anew.
+    """
     return f"{work}/ids-{number:05d}.hashes"
 
 

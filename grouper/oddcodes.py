@@ -7,7 +7,6 @@ Odd codes stay in their lists and count; retired ones are mapped where that was 
 
 from __future__ import annotations
 
-import codecs
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +23,7 @@ from grouper.errors import OutputError
 from grouper.grouping import GroupedBatch
 from grouper.kernels.arrays import readonly
 from grouper.kernels.marked import find_marked, rows_of
+from grouper.parts import EXCEL_MARK
 from grouper.scheme.compile import CodeTable
 from grouper.scheme.editions import ODD
 
@@ -224,7 +224,7 @@ def write_odd_codes(table: pa.Table, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".csv":
             with path.open("wb") as file:
-                file.write(codecs.BOM_UTF8)  # by which Excel knows UTF-8
+                file.write(EXCEL_MARK)
                 pacsv.write_csv(table, file)
         else:
             pq.write_table(table, path)

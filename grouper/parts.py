@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import os
@@ -9,12 +10,15 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grouper.errors import OutputError
+
+EXCEL_MARK: Final = codecs.BOM_UTF8
+"""Begins a CSV file for people: without it Excel takes Chinese names for another encoding."""
 
 
 def part_name(number: int) -> str:

@@ -106,13 +106,18 @@ class FrontEnd:
 
     async def _start(self) -> None:
         server = self._server
+        config = self._config
         grouping = GroupingService(
-            *(self._shelf, self._executor, self.metrics, self._tracing),
-            self._config.limits.arrow_bytes,
+            self._shelf, self._executor, self.metrics, self._tracing, config.limits.arrow_bytes
         )
         runs = RunService(
-            *(self._config.data, self._config.state, self._shelf, self._register),
-            *(self._supervisor, self._executor, self._config.buckets),
+            config.data,
+            config.state,
+            self._shelf,
+            self._register,
+            self._supervisor,
+            self._executor,
+            config.buckets,
         )
         inside = self._door.before(server)
         grouping_grpc.add_GroupingServiceServicer_to_server(grouping, inside)

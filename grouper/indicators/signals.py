@@ -16,6 +16,9 @@ from grouper.settlement.policy import Policy
 SURGICAL: Final = "ABCDEFGHJ"
 """Second letters of surgical ADRGs (外科手术操作组)."""
 
+REFUSALS: Final = "records of refusals"
+"""What neither the cases nor any file of a region holds (推诿记录)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
@@ -107,7 +110,7 @@ _ALL: Final = (
     ),
     Signal("special_review", "reviewed", "asked for special review", "特病单议",
            needs=("reviews.csv",)),
-    Signal("refusal", "false", "refused admission", "推诿病人", needs=("records of refusals",)),
+    Signal("refusal", "false", "refused admission", "推诿病人", needs=(REFUSALS,)),
     Signal("edited", "edited", "a later version changed the group", "入组后修改致病组变化",
            needs=("version",)),
 )  # fmt: skip

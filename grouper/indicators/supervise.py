@@ -17,7 +17,14 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from grouper.errors import RegionError
-from grouper.indicators.signals import CASE_MIX_RISE, SIGNALS, SURGICAL, Signal, limits_of
+from grouper.indicators.signals import (
+    CASE_MIX_RISE,
+    REFUSALS,
+    SIGNALS,
+    SURGICAL,
+    Signal,
+    limits_of,
+)
 from grouper.indicators.stays import Stays
 from grouper.settlement.parquetfile import column_names
 
@@ -293,7 +300,7 @@ def supervise(stays: Stays, region: Path | None = None) -> Supervised:
     if region is not None and not region.is_dir():
         raise RegionError("there is no such region folder", file=str(region), hint="check the path")
     rules = stays.policy
-    absent = set(stays.absent) | {"records of refusals"}
+    absent = set(stays.absent) | {REFUSALS}
     _edited(stays, absent)
     _visits(stays, region, absent)
     _reviews(stays, region, absent)

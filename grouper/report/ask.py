@@ -13,7 +13,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from grouper.errors import OutputError, RunError
-from grouper.report.spreadsheet import MARK
+from grouper.parts import EXCEL_MARK
 
 if TYPE_CHECKING:
     from grouper.report.load import Run
@@ -62,7 +62,7 @@ class Answer:
                 reader = self._relation.to_arrow_reader(_ROWS)
                 file = into.enter_context(path.open("wb"))
                 if path.suffix == ".csv":
-                    file.write(MARK)
+                    file.write(EXCEL_MARK)
                     writer: Any = pacsv.CSVWriter(file, reader.schema)
                 else:
                     writer = pq.ParquetWriter(file, reader.schema, compression="zstd")

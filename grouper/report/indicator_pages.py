@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from grouper.indicators.catalogue import INDICATORS, Indicator
 from grouper.indicators.measure import Value, measure, parts_told, told
-from grouper.indicators.signals import limits_of
+from grouper.indicators.signals import REFUSALS, limits_of
 from grouper.indicators.stays import Stays
 from grouper.indicators.supervise import Supervised, supervise
 from grouper.report.region_pages import Page
@@ -135,7 +135,7 @@ class IndicatorPages:
                 counts = [row["cases"], row["among"], rate, flagged[row["signal"]], ["", ""]]
             else:
                 lack = row["absent"]
-                zh = lack.replace("records of refusals", "推诿记录")
+                zh = lack.replace(REFUSALS, "推诿记录")  # the others are names of columns and files
                 told_ = [f"未评价：缺少 {zh}", f"not evaluated: no {lack}"]
                 counts = [None, None, None, None, told_]
             rows.append([words, *counts])

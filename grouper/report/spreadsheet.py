@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from pathlib import Path
 from typing import Final
@@ -12,18 +11,15 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from grouper.cases import CODES
+from grouper.parts import EXCEL_MARK
 
 _FORMULA: Final = re.compile(r"^[=+\-@\t\r]")
-
-
-MARK: Final = codecs.BOM_UTF8
-"""Without it Excel takes Chinese names for another encoding."""
 
 
 def write_for_people(table: pa.Table, path: Path) -> None:
     """Write a table as CSV that a spreadsheet shows as it is meant."""
     with path.open("wb") as file:
-        file.write(MARK)
+        file.write(EXCEL_MARK)
         pacsv.write_csv(for_people(table), file)
 
 

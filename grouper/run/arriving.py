@@ -13,7 +13,6 @@ digest of the files that were given. It appears by one rename, after everything 
 
 from __future__ import annotations
 
-import codecs
 import fcntl
 import hashlib
 import json
@@ -36,7 +35,7 @@ from grouper.duplicates import VERSION
 from grouper.errors import CaseTableError, RegionError
 from grouper.execution import Runner
 from grouper.grouping import columns_for, group, required_for
-from grouper.parts import ParquetFile, disk_errors, file_digest, sync_folder
+from grouper.parts import EXCEL_MARK, ParquetFile, disk_errors, file_digest, sync_folder
 from grouper.run.listchecks import REJECTED, Lists
 from grouper.run.work import write_whole
 from grouper.scheme import Scheme
@@ -315,12 +314,9 @@ def _place(
         shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
     try:
         made.mkdir(parents=True)
-        # The mark by which Excel knows UTF-8: people read these tables, and no run does.
-        for name, data in (
-            ("rejected.csv", csv_bytes(REJECTED, rejected)),
-            ("changes.csv", csv_bytes(_CHANGES, changes)),
-        ):
-            write_whole(made / name, codecs.BOM_UTF8 + data)
+        # People read these two tables, and no run does.
+        write_whole(made / "rejected.csv", EXCEL_MARK + csv_bytes(REJECTED, rejected))
+        write_whole(made / "changes.csv", EXCEL_MARK + csv_bytes(_CHANGES, changes))
         text = json.dumps(summary, ensure_ascii=False, indent=1, sort_keys=True)
         write_whole(made / "intake.json", f"{text}\n".encode())
         with ParquetFile(whole, table.schema, plain=()) as out:

@@ -172,35 +172,36 @@ def test_a_closed_runner_says_so() -> None:
         closed.map(tasks.read_item, [1], [0])
 
 
-def test_a_local_ray_that_does_not_start(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    program = "from cluster.runner import RayRunner; RayRunner(2)"
-    env = {**os.environ, "RAY_TMPDIR": str(tmp_path / "file")}
+def told(program: str, env: dict[str, str]) -> str:
+    """What a program that fails says on its error stream."""
     ended = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", f"from cluster.runner import RayRunner\n{program}"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ended.returncode == 1
-    assert "RunError: a local Ray does not start: " in ended.stderr
+    return ended.stderr
+
+
+def test_a_local_ray_that_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    env = {**os.environ, "RAY_TMPDIR": str(tmp_path / "file")}
+    assert "RunError: a local Ray does not start: " in told("RayRunner(2)", env)
 
 
 def test_ray_that_was_imported_too_early() -> None:
     """It has read its environment, and would start a cluster that asks nobody for a token."""
-    program = "import ray; from cluster.runner import RayRunner; RayRunner(2)"
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    ended = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 1
-    assert "RunError: a local Ray does not start: ray was imported before" in ended.stderr
+    error = told("import ray; RayRunner(2)", env)
+    assert "RunError: a local Ray does not start: ray was imported before" in error
 
 
 def test_an_address_without_a_cluster() -> None:
-    code = "from cluster.runner import RayRunner; RayRunner(1, '127.0.0.1:9')"
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ended.returncode == 1
-    assert "no Ray cluster answers at 127.0.0.1:9" in ended.stderr.splitlines()[-1]
+    last = told("RayRunner(1, '127.0.0.1:9')", dict(os.environ)).splitlines()[-1]
+    assert "no Ray cluster answers at 127.0.0.1:9" in last
 
 
 def test_local_ray_is_for_this_machine_only(runner: RayRunner) -> None:

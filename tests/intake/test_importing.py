@@ -163,9 +163,14 @@ def test_rows_that_do_not_join_are_told_and_counted(tmp_path: Path) -> None:
     faults = {
         "B1": ({"insutype": "333"}, "unknown_code", "insutype=333"),
         "B2": (
-            {"adm_time": "24/12/31", "dscg_time": "24年12月31日", "psn_ownpay": "1.234"},
+            {
+                "adm_time": "24/12/31",
+                "dscg_time": "24年12月31日",
+                "setl_end_date": "31/12/2024",
+                "psn_ownpay": "1.234",
+            },
             "unreadable",
-            "adm_time=24/12/31; dscg_time=24年12月31日; psn_ownpay=1.234",
+            "setl_end_date=31/12/2024; adm_time=24/12/31; dscg_time=24年12月31日; psn_ownpay=1.234",
         ),
         "B3": ({}, "no_diagnosis", ""),
         "B4": ({}, "no_principal", ""),
