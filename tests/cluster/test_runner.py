@@ -125,6 +125,8 @@ def until_lost(reference: object) -> None:
     while time.monotonic() < end:
         try:
             ray.get(ask.remote(reference), timeout=5)
+        except ray.exceptions.GetTimeoutError:  # no process for the question was up in time
+            pass
         except ray.exceptions.RayError:
             return
         time.sleep(0.2)
