@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -152,7 +153,9 @@ def _files(path: Path) -> list[Path]:
         raise CaseTableError(
             f"unknown kind of file {path.suffix!r}",
             file=path.name,
-            hint=f"name it by what it is: {', '.join(sorted(FORMS))}",
+            hint="save it as CSV, or give it to `grouper cases import`"
+            if path.suffix.lower() in UNREAD_FORMS
+            else f"name it by what it is: {', '.join(sorted(FORMS))}",
         )
     else:
         found = [path]
@@ -191,20 +194,30 @@ def _look(
         with pa.memory_map(str(file)) as stream:
             return plain_schema(_open_ipc(stream).schema), []
     except (pa.ArrowInvalid, OSError) as error:
-        raise _unreadable(file.name, form, error) from error
+        raise _unreadable(file, form, encoding, error) from error
 
 
 _FORM_NAMES = {"parquet": "Parquet", "csv": "CSV", "ipc": "Arrow IPC"}
 
 
-def _unreadable(name: str, form: str, error: Exception) -> CaseTableError:
-    text = str(error)
+_WORKBOOK: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+def _unreadable(file: Path, form: str, encoding: str, error: Exception) -> CaseTableError:
+    text, name = str(error), file.name
     if form == "csv" and ("UTF8" in text or "UTF-8" in text or "codec can't decode" in text):
-        return CaseTableError(
-            "not UTF-8 text",
-            file=name,
-            hint="if the file is in the Chinese national encoding, say so: --encoding gb18030",
-        )
+        with file.open("rb") as data:
+            head = data.read(4)
+        if head in _WORKBOOK:
+            return CaseTableError(
+                "a workbook, not CSV", file=name, hint="open it and save it as CSV"
+            )
+        kind = "UTF-8" if encoding.lower().startswith("utf") else encoding
+        hint = "save the file as UTF-8, and give no --encoding"
+        if kind == "UTF-8" and not head.startswith(_UTF_16):
+            hint = "if the file is in the Chinese national encoding, say so: --encoding gb18030"
+        return CaseTableError(f"not {kind} text", file=name, hint=hint)
     hint = "the file may be incomplete: copy or export it again"
     if form == "csv":
         hint = "mend the row, or export the file again"
@@ -248,7 +261,7 @@ def read_part(
             case _:
                 yield from _read_ipc(part, chosen)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, UnicodeDecodeError) as error:
-        raise _unreadable(part.name, part.form, error) from error
+        raise _unreadable(Path(part.path), part.form, source.encoding, error) from error
 
 
 # A column with nearly as many values as rows gains nothing from a dictionary.

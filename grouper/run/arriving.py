@@ -117,8 +117,12 @@ def add_month(
         digests = {
             Path(part.path): file_digest(Path(part.path)) for s in sources for part in s.parts
         }
-        given = {path.name: digest for path, digest in digests.items()}
-        _not_before(region, digests)
+        names_given = Counter(path.name for path in digests)
+        given = {
+            path.name if names_given[path.name] == 1 else str(path): digest
+            for path, digest in digests.items()
+        }
+        _not_before(region, month, digests)
         key = hashlib.sha256("\n".join([month, *sorted(digests.values())]).encode()).hexdigest()
         key = key[:_ID]
         columns = [c for n, c in wanted.items() if n == VERSION or _any_has(sources, n)]
@@ -183,9 +187,13 @@ def _any_has(sources: Sequence[CaseSource], name: str) -> bool:
     return any(name in source.columns for source in sources)
 
 
-def _not_before(region: Path, digests: Mapping[Path, str]) -> None:
-    """Refuse files that were added before; a record without its part is of an add that was lost."""
-    for record in sorted((region / FOLDER).glob("*/*/intake.json")):
+def _not_before(region: Path, month: str, digests: Mapping[Path, str]) -> None:
+    """Refuse files that were added to the month before.
+
+    A record without its part is of an add that was lost. What a file holds of another month is
+    still to be added to that month.
+    """
+    for record in sorted((region / FOLDER / month).glob("*/intake.json")):
         known = json.loads(record.read_text(encoding="utf-8"))
         if not (region / _CASES / known["part"]).is_file():
             continue
@@ -194,7 +202,8 @@ def _not_before(region: Path, digests: Mapping[Path, str]) -> None:
                 raise RegionError(
                     f"this file was added to {known['month']} before (cases/{known['part']})",
                     file=path.name,
-                    hint="give only new files; nothing was changed",
+                    hint="give only new files, also for the lists that were rejected then; "
+                    "nothing was changed",
                 )
     seen: dict[str, Path] = {}
     for path, digest in digests.items():

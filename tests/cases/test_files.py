@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -214,6 +215,27 @@ def test_what_cannot_be_read_is_said_with_the_way_out(tmp_path: Path, name: str)
         cases_of(open_cases(path))
     assert path.name in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "encoding", "message"),
+    [
+        ("a.csv", "case_id,dx,dept\n1,A,内科\n".encode("gb18030"), "utf-8", "--encoding gb18030"),
+        ("a.csv", "\ufeffcase_id,dx,dept\n1,A,\n".encode("utf-16"), "utf-8", "as UTF-8"),
+        ("a.csv", "case_id,dx,科\n1,A,心内科\n".encode(), "gb18030", "not gb18030.*\n.*no --encod"),
+        ("a.csv", b"PK\x03\x04\xff\xff", "utf-8", "a workbook, not CSV"),
+        ("a.csv", b"\xd0\xcf\x11\xe0\xff\xff", "gb18030", "a workbook, not CSV"),
+        ("a.xlsx", b"PK", "utf-8", "cases import"),
+        ("a.doc", b"PK", "utf-8", "name it by what it is: .arrow"),
+    ],
+)
+def test_the_way_out_of_a_wrong_encoding(
+    tmp_path: Path, name: str, data: bytes, encoding: str, message: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(CaseTableError) as caught:
+        cases_of(open_cases(tmp_path / name, encoding=encoding))
+    assert re.search(message, f"{caught.value}\n{caught.value.hint}")
 
 
 @pytest.mark.parametrize(

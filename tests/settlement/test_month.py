@@ -135,6 +135,20 @@ def test_the_same_files_twice_change_nothing(region: Path, scheme: Scheme, tmp_p
     assert contents(region) == before
 
 
+def test_a_file_of_two_months_is_given_for_each(
+    region: Path, scheme: Scheme, tmp_path: Path
+) -> None:
+    first = given(tmp_path / "c", [case("c1", "C", "D1", 10000), case("c2", "C", "D1", 1, "02")])
+    second = given(tmp_path / "a", [case("a3", "A", "D1", 10000, "02")])
+    (name,) = (path.name for path in first.iterdir())
+    assert name in [path.name for path in second.iterdir()]
+    done = add_month(region, [first, second], "2024-01", scheme, LocalRunner())
+    assert done.reasons() == {"other_month": 2}
+    assert len(json.loads((done.record / "intake.json").read_text())["files"]) == 2
+    assert add(region, scheme, first, "2024-02").reasons() == {"other_month": 1}
+    assert add(region, scheme, second, "2024-02").added == 1
+
+
 @pytest.mark.parametrize("step", ["rejected.csv", "intake.json", "record", "part"])
 def test_an_interrupted_add_leaves_nothing_half_done(
     step: str, region: Path, scheme: Scheme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
