@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from grouper.cases.registry import Column, Kind
 from grouper.errors import CaseTableError
 
-_PLAIN = str.maketrans(
-    {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-    | {0x3000: " ", 0xA0: " ", 0xFFE5: "¥", 0x200B: None, 0xFEFF: None}
+PLAIN: Mapping[int, str | None] = (
+    {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+    | {0x3000: " ", 0xA0: " ", 0xFFE5: "¥"}
+    | {0x200B: None, 0xFEFF: None}
 )
 """Full-width characters as a Chinese keyboard gives them, and blanks that do not look different."""
 
@@ -52,14 +53,10 @@ def read_cells(
         CaseTableError: a cell means nothing, or may mean more than one thing.
     """
     coded = texts.dictionary_encode()
-    read = _READERS[column.kind]
     values = []
     for place, text in enumerate(coded.dictionary.to_pylist()):
-        plain = text.translate(_PLAIN).strip()
-        if column.name == "sex":
-            plain = _SEX.get(plain, plain)
         try:
-            values.append(read(plain) if plain else None)
+            values.append(read_cell(text, column.kind, sex=column.name == "sex"))
         except (ValueError, ArithmeticError) as error:
             row = first + pc.index(coded.indices, place).as_py()
             raise CaseTableError(
@@ -70,6 +67,23 @@ def read_cells(
                 " lists with other columns and ways of writing: `grouper cases import`",
             ) from error
     return pa.array(values, kind).take(coded.indices)
+
+
+def read_cell(text: str, kind: Kind, *, sex: bool = False) -> object:
+    """The value of a text: an int, a Decimal of yuan, a date, a datetime or a bool.
+
+    None where the text is blank.
+
+    Args:
+        sex: whether the words for the sexes are taken, too.
+
+    Raises:
+        ValueError, ArithmeticError: the text means nothing, or may mean more than one thing.
+    """
+    plain = text.translate(PLAIN).strip()
+    if sex:
+        plain = _SEX.get(plain, plain)
+    return _READERS[kind](plain) if plain else None
 
 
 def _time(text: str) -> datetime:
@@ -164,7 +178,7 @@ _WIDE_BLANK = re.compile(rb"\xe3\x80\x80|\xc2\xa0")
 
 
 def _codes(text: str) -> str | None:
-    return _BETWEEN_CODES.sub("|", text.translate(_PLAIN).strip()) or None
+    return _BETWEEN_CODES.sub("|", text.translate(PLAIN).strip()) or None
 
 
 def _bytes(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:

@@ -17,6 +17,7 @@ class As(Enum):
     """How the value of a field is read."""
 
     TEXT = "text"
+    CODE = "text in half-width characters"
     WHOLE = "whole number"
     FLOOR = "number, cut to a whole one"
     NEAREST = "number, rounded to a whole one"
@@ -143,27 +144,27 @@ def _tables() -> dict[str, InterfaceTable]:
          (*main, *_own({field.name for field in main}))),
         ("diseinfo", "住院诊断信息", True, ("setl_list_diag", "诊断"), (
             *_KEYS,
-            Field("diag_code", _T, "诊断代码", "diagnosis", ("诊断编码",)),
+            Field("diag_code", As.CODE, "诊断代码", "diagnosis", ("诊断编码",)),
             Field("maindiag_flag", As.FLAG, "主诊断标志", "1 marks the principal diagnosis",
                   ("主要诊断标志",)),
-            Field("diag_type", _T, "诊断类别", "western or traditional Chinese medicine"),
+            Field("diag_type", As.CODE, "诊断类别", "western or traditional Chinese medicine"),
             Field("diag_srt_no", As.WHOLE, "诊断排序号", "order; else the order of the rows",
                   ("排序号", "顺序号")),
         )),
         ("oprninfo", "手术操作信息", False, ("setl_list_oprn", "手术操作", "手术"), (
             *_KEYS,
-            Field("oprn_oprt_code", _T, "手术操作代码", "procedure", ("手术操作编码",)),
+            Field("oprn_oprt_code", As.CODE, "手术操作代码", "procedure", ("手术操作编码",)),
             Field("oprn_oprt_date", As.TIME, "手术操作日期", "day of the procedure",
                   ("oprn_oprt_begntime", "手术操作开始时间")),
             Field("main_oprn_flag", As.FLAG, "主手术操作标志", "1 marks the principal procedure",
                   ("主要手术标志",)),
-            Field("oprn_oprt_type", _T, "手术操作类别", "1 marks the principal procedure"),
+            Field("oprn_oprt_type", As.CODE, "手术操作类别", "1 marks the principal procedure"),
             Field("oprn_oprt_sn", As.WHOLE, "手术操作序列号", "order; else the order of the rows",
                   ("排序号", "顺序号", "sort")),
         )),
         ("iteminfo", "收费项目信息", False, ("收费项目", "收费"), (
             *_KEYS,
-            Field("med_chrgitm", _T, "医疗收费项目", "category of the fee"),
+            Field("med_chrgitm", As.CODE, "医疗收费项目", "category of the fee"),
             Field("amt", _M, "金额", "amount"),
             Field("fulamt_ownpay_amt", _M, "全自费金额", "of it outside the scope"),
         )),

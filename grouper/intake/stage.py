@@ -17,7 +17,16 @@ from grouper.intake.batches import DOCUMENT, LABEL, PLACE, Batch, Source
 from grouper.intake.fields import TABLES, As
 from grouper.intake.layout import Layout
 from grouper.intake.match import Keys, choose_keys, matched
-from grouper.intake.values import SQL_TYPES, Reading, column, mapped, quoted, trimmed
+from grouper.intake.values import (
+    SQL_TYPES,
+    Reading,
+    add_functions,
+    column,
+    mapped,
+    plain,
+    quoted,
+    trimmed,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -88,6 +97,7 @@ class Stage:
         self._reading = Reading(layout)
         self._sequence = 0
         self._numbers: dict[str, int] = {}
+        add_functions(db)
         for name, table in TABLES.items():
             fields = ", ".join(f"{f.name} {SQL_TYPES[f.read]}" for f in table.fields.values())
             db.execute(f"CREATE TABLE in_{name} ({_OWN}, {fields})")
@@ -212,7 +222,7 @@ class Stage:
         """The rows that arrive, as values of the fields.
 
         In steps, because an expression is written out wherever it is used: text, trimmed text,
-        text that means something, text of the interface, value.
+        text that means something, text of the interface, that in plain characters, value.
         """
         place = PLACE if PLACE in schema.names else f"_at + {first}"
         document = DOCUMENT if DOCUMENT in schema.names else "NULL::BIGINT"
@@ -223,7 +233,7 @@ class Stage:
                 f"{place} AS _row",
                 f"{document} AS _document",
             ],
-            *([*_PLACES] for _ in range(4)),
+            *([*_PLACES] for _ in range(5)),
         ]
         bad: dict[bool, list[tuple[str, str, str]]] = {False: [], True: []}
         found = matched(table, schema.names, self._layout)
@@ -232,9 +242,9 @@ class Stage:
             kinds = [_plain(schema.field(one).type) for one in theirs]
             said = self._layout.values.get(name, {})
             there, value = self._steps(name, theirs, kinds, read, said, steps)
-            steps[4].append(f"{value} AS {name}")
-            if read is not As.TEXT:
-                steps[4].append(there)
+            steps[-1].append(f"{value} AS {name}")
+            if read not in (As.TEXT, As.CODE):
+                steps[-1].append(there)
                 bad[read in (As.INSURANCE, As.FUND)].append((name, there, theirs[0]))
         query = "arriving"
         for step in steps:
@@ -255,10 +265,10 @@ class Stage:
         """Add the steps of a field; gives the column that tells an absent value, and the value."""
         source = f"s_{name}"
         steps[0].append(f"{column(theirs[0])} AS {source}")
-        for step in steps[1:4]:
+        for step in steps[1:-1]:
             step.append(source)
-        plain = len(theirs) == 1
-        typed = self._reading.typed(source, kinds[0], read) if plain and not said else None
+        direct = len(theirs) == 1 and not said
+        typed = self._reading.typed(source, kinds[0], read) if direct else None
         if typed is not None:
             return source, typed
         texts = [f"t{at}_{name}" for at in range(len(theirs))]
@@ -267,8 +277,9 @@ class Stage:
             steps[1].append(f"{trimmed(text)} AS {text}")
         steps[2].append(f"{self._reading.meant(texts)} AS t_{name}")
         steps[3].append(f"{mapped(f't_{name}', said, f't_{name}')} AS t_{name}")
-        kind = kinds[0] if plain and not said else pa.string()
-        return f"t_{name}", self._reading.value(f"t_{name}", source, kind, read)
+        steps[4] += [f"t_{name}", f"{plain(f't_{name}')} AS p_{name}"]
+        kind = kinds[0] if direct else pa.string()
+        return f"t_{name}", self._reading.value(f"t_{name}", f"p_{name}", source, kind, read)
 
 
 def _told(fields: list[tuple[str, str, str]]) -> str:

@@ -1,20 +1,29 @@
 """Reading values in SQL: text, numbers, money, dates and durations, each exact or not at all.
 
 Every expression gives null for a value that cannot be read; `stage` tells such a value from an
-empty one and keeps its text.
+empty one and keeps its text. What SQL does not read is read as in the CSV files of cases
+(`grouper.cases.cells`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from grouper.cases import Kind
+from grouper.cases.cells import PLAIN, read_cell
 from grouper.intake.fields import As
 from grouper.intake.layout import Layout
 
+if TYPE_CHECKING:
+    import duckdb
+
 SQL_TYPES: Mapping[As, str] = {
     As.TEXT: "VARCHAR",
+    As.CODE: "VARCHAR",
     As.WHOLE: "INTEGER",
     As.FLOOR: "INTEGER",
     As.NEAREST: "INTEGER",
@@ -30,8 +39,10 @@ SQL_TYPES: Mapping[As, str] = {
 MAX_YUAN = "100000000000"
 """The largest amount of one row: what the case table holds."""
 
-_SPACES = (9, 10, 13, 160, 12288)
+_SPACES = (9, 10, 13, 160, 12288, 0x200B, 0xFEFF)
 """Characters beside the blank that are cut from both ends, the Chinese blank among them."""
+
+_KINDS = {As.WHOLE: Kind.INTEGER, As.MONEY: Kind.MONEY, As.TIME: Kind.TIME}
 
 _ZONE = "Asia/Shanghai"
 _TRUE = ("1", "1.0", "y", "yes", "t", "true", "是", "主要")
@@ -58,6 +69,50 @@ def mapped(text: str, values: Mapping[str, str], otherwise: str) -> str:
         return otherwise
     arms = " ".join(f"WHEN {quoted(a)} THEN {quoted(b)}" for a, b in values.items())
     return f"CASE {text} {arms} ELSE {otherwise} END"
+
+
+def add_functions(db: duckdb.DuckDBPyConnection) -> None:
+    """Add what reads the cells that SQL does not: a function a kind, from text to plain text."""
+
+    def reader(kind: Kind) -> Callable[[pa.ChunkedArray], pa.Array]:
+        def read(texts: pa.ChunkedArray) -> pa.Array:
+            coded = texts.combine_chunks().dictionary_encode()
+            values = [_cell(text, kind) for text in coded.dictionary.to_pylist()]
+            return pa.array(values, pa.string()).take(coded.indices)
+
+        return read
+
+    for kind in _KINDS.values():
+        db.create_function(
+            _function(kind),
+            reader(kind),
+            ["VARCHAR"],
+            "VARCHAR",
+            type="arrow",
+            null_handling="special",
+        )
+
+
+def _cell(text: str, kind: Kind) -> str | None:
+    try:
+        value = read_cell(text, kind)
+    except (ValueError, ArithmeticError):
+        return None
+    if value is None or (isinstance(value, Decimal) and abs(value) > int(MAX_YUAN)):
+        return None
+    return str(value)
+
+
+def _function(kind: Kind) -> str:
+    return f"cell_{kind.name.lower()}"
+
+
+def _or_cell(found: str, text: str, read: As) -> str:
+    """What SQL has found, else what the cell means."""
+    cell = f"{_function(_KINDS[read])}({text})"
+    return (
+        f"coalesce({found}, TRY_CAST(CASE WHEN {text} <> '' THEN {cell} END AS {SQL_TYPES[read]}))"
+    )
 
 
 class Reading:
@@ -105,22 +160,27 @@ class Reading:
             case _:
                 return None
 
-    def value(self, text: str, source: str, kind: pa.DataType, read: As) -> str:
+    def value(self, given: str, text: str, source: str, kind: pa.DataType, read: As) -> str:
         """A field's value.
 
         Args:
-            text: name of the column with the text of `meant`, its values mapped.
+            given: name of the column with the text of `meant`, its values mapped.
+            text: name of the column with the same text in `plain` characters.
             source: the source column as it came, of the type `kind`.
         """
         match read:
             case As.TEXT:
+                return given
+            case As.CODE:
                 return text
             case As.WHOLE | As.FLOOR | As.NEAREST:
-                return _whole(text, read)
+                return _or_cell(_whole(text, read), text, As.WHOLE)
+            case As.MONEY if pa.types.is_floating(kind):
+                return _float_money(source)
             case As.MONEY:
-                return _float_money(source) if pa.types.is_floating(kind) else _money(text)
+                return _or_cell(_money(text), text, read)
             case As.TIME:
-                return self._time(text)
+                return _or_cell(self._time(text), text, read)
             case As.FLAG:
                 low = f"lower({text})"
                 return (
@@ -130,22 +190,33 @@ class Reading:
             case As.MINUTES:
                 return _minutes(text)
             case As.INSURANCE:
-                return mapped(text, self._layout.insurance, "NULL")
+                return _coded(given, text, self._layout.insurance)
             case As.FUND:
-                return mapped(text, self._layout.funds, "NULL")
+                return _coded(given, text, self._layout.funds)
 
     def _time(self, text: str) -> str:
-        # The interface writes local times; a time that says another zone is not guessed at.
+        # The interface writes local times; a time that says another zone is not guessed at. Of a
+        # year with two digits DuckDB would make one of the first century, and of words a time.
         local = f"regexp_replace({text}, '[+]08:?00$', '')"
-        cast = f"CASE WHEN regexp_matches({local}, ':.*(Z|[+-][0-9:]+)$') THEN NULL"
-        # Of a year with two digits DuckDB would make one of the first century.
-        cast += f" WHEN regexp_matches({text}, '^[0-9]{{2}}[-/]') THEN NULL"
-        cast += f" ELSE TRY_CAST({local} AS TIMESTAMP) END"
-        full = f"CASE WHEN NOT regexp_matches({text}, '^[0-9]{{2}}年') THEN {local} END"
-        said = local if any("%y" in one for one in self._layout.date_formats) else full
+        year_first = r"'[0-9]{4}[-/ \\][-/ \\0-9]*([T ][0-9:. ]*)?'"
+        cast = f"CASE WHEN regexp_full_match({local}, {year_first})"
+        cast += f" THEN TRY_CAST({local} AS TIMESTAMP) END"
+        # 2024111 is a day in January or in November.
+        unclear = "[0-9]([0-9]{2})*|[-A-Za-z]+"
+        if not any("%y" in one for one in self._layout.date_formats):
+            unclear += "|[0-9]{2}年.*"
+        said = f"CASE WHEN NOT regexp_full_match({text}, '{unclear}') THEN {local} END"
         found = f"coalesce({cast}, try_strptime({said}, {self._formats}))"
         # Of a spreadsheet's times the microseconds are noise.
         return f"date_trunc('second', {found})"
+
+
+def plain(text: str) -> str:
+    """A text in the characters that full-width ones stand for, without blanks at its ends."""
+    kept = {code: to for code, to in PLAIN.items() if to}
+    wide = quoted("".join(map(chr, (*kept, *(PLAIN.keys() - kept)))))
+    mended = f"trim(translate({text}, {wide}, {quoted(''.join(kept.values()))}))"
+    return f"CASE WHEN strlen({text}) = length({text}) THEN {text} ELSE {mended} END"
 
 
 def trimmed(text: str) -> str:
@@ -154,6 +225,10 @@ def trimmed(text: str) -> str:
     odd = " OR ".join(f"contains({text}, chr({code}))" for code in _SPACES)
     every = " || ".join(f"chr({code})" for code in (32, *_SPACES))
     return f"CASE WHEN {odd} THEN trim({text}, {every}) ELSE trim({text}) END"
+
+
+def _coded(given: str, text: str, codes: Mapping[str, str]) -> str:
+    return mapped(given, codes, mapped(text, codes, "NULL"))
 
 
 def _whole(text: str, read: As) -> str:

@@ -399,3 +399,47 @@ def test_a_trial_reads_ten_cases_and_keeps_nothing(tmp_path: Path) -> None:
         assert tried.counts["diseinfo"].used == 12
         assert tried.understood.absent["setlinfo"] == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "lists.json"]
+
+
+def test_cells_are_read_as_in_the_csv_files_of_cases(tmp_path: Path) -> None:
+    tables = lists()
+    tables["setlinfo"][0] |= {
+        "adm_time": "2024.3.1 10:00",
+        "dscg_time": "２０２４／３／５ 9:30:00",
+        "setl_end_date": "２０２４年３月６日",
+        "dcla_time": "20240307 8:00",
+        "insutype": "３１０",
+        "age": "５６",
+        "nwb_age": "－",
+        "act_ipt_days": "\u200b4.0",
+        "vent_used_dura": "１／２／３０",
+        "psn_selfpay": "￥100.00",
+        "psn_ownpay": "50.5 元",
+    }
+    tables["setlinfo"][1]["nwb_bir_wt"] = "3,201"
+    tables["diseinfo"][2] |= {"diag_code": "Ｉ６３.900", "maindiag_flag": "１"}
+    tables["oprninfo"][0]["oprn_oprt_date"] = "2024.3.2"
+    tables["iteminfo"][0]["amt"] = "１，０００．１０"
+    tables["payinfo"][0]["fund_payamt"] = "1,300元"
+    cases, rejected, _ = imported(write_csv(tmp_path / "in", tables), tmp_path / "cases")
+    assert rejected == []
+    assert cases[1] == A2
+    assert cases[0]["weight"] == 3201
+
+
+def test_what_may_mean_two_things_is_no_value(tmp_path: Path) -> None:
+    refused = {
+        "adm_time": [
+            *("2024111", "24.1.20", "20.1.2024", "epoch", "infinity", "-2024-01-05"),
+            *("2024-01-05 (BC)", "2024-01-05 08:30:00 UTC"),
+        ],
+        "psn_selfpay": ["1.2万元", "1,00元", "1e20"],
+        "act_ipt_days": ["4元", "NaN"],
+    }
+    cells = [(field, text) for field, texts in refused.items() for text in texts]
+    rows = [settlement(f"E{at:02}", **{field: text}) for at, (field, text) in enumerate(cells)]
+    source = write_csv(tmp_path / "in", lists() | {"setlinfo": rows})
+    _, rejected, _ = imported(source, tmp_path / "cases")
+    assert [(r["reason"], r["detail"]) for r in rejected[: len(rows)]] == [
+        ("unreadable", f"{field}={text}") for field, text in cells
+    ]
