@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import ray
 import ray.exceptions
 
+from cluster.parcel import Sender
 from cluster.worker import Outcome, Worker
 from grouper.errors import RunError
 
@@ -50,6 +51,7 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         self._failed_starts = 0
+        self.sender = Sender()
         self._actor = ray.remote(num_cpus=1, max_restarts=0)(Worker)
         self.slots = [self._start(_Slot(None, None)) for _ in range(size)]
 
@@ -131,7 +133,7 @@ class TaskMap(Generic[R]):
         task, shared = self._sent
         self._task = ray.put(task)
         # In a list the reference travels as such: a worker reads the object once and keeps it.
-        self._box = [ray.put(shared)]
+        self._box = [self._crew.sender.put(shared)]
 
     def results(self) -> Iterator[R]:
         """Results in item order; the first failing item's error ends them."""
@@ -217,6 +219,7 @@ class TaskMap(Generic[R]):
                 f"objects of item {call.index} were lost {call.losses} times: {_first_line(error)}",
                 hint="see why nodes leave the Ray cluster, then start the run again",
             ) from error
+        self._crew.sender.forget()
         self._send()
         self._again.append(call)
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-
+from cluster.parcel import Receiver
 from grouper.kernels import load_all
 
 
@@ -39,6 +38,7 @@ class Worker:
 
     def __init__(self) -> None:
         load_all()
+        self._receiver = Receiver()
         self._shared_ref: Any = None
         self._shared: Any = None
 
@@ -50,7 +50,7 @@ class Worker:
         """Runs `task(shared, item)`; `box` holds the reference of `shared`."""
         (ref,) = box
         if ref != self._shared_ref:
-            self._shared = ray.get(ref)
+            self._shared = self._receiver.open(ref)
             self._shared_ref = ref
         try:
             return Outcome(pickle.dumps(task(self._shared, item), pickle.HIGHEST_PROTOCOL))

@@ -22,6 +22,15 @@ RUNNER_GROUP = "grouper.runners"
 """Entry point group. A value is a factory ``(workers: int, address: str | None) -> Runner``."""
 
 
+class Constant:
+    """Base of what is large, never changes, and is shared by many ``map`` calls.
+
+    A runner may send an object of it to a worker once, and tell it by its identity from then on.
+    """
+
+    __slots__ = ()
+
+
 @runtime_checkable
 class Runner(Protocol):
     """Runs pure tasks over items, here or elsewhere.

@@ -11,7 +11,7 @@ import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntFlag
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from grouper.codelists import CodeLists, build_index, kinds_of, read_codes
+from grouper.execution import Constant
 from grouper.kernels.codefacts import find_saying, join_facts
 from grouper.kernels.codes import CodeIndex
 from grouper.kernels.layout import UNKNOWN
@@ -114,7 +115,7 @@ def _line(row: Mapping[str, str]) -> _Line:
 
 
 @dataclass(frozen=True)
-class CodeFacts:
+class CodeFacts(Constant):
     """The facts of one list of codes as arrays by kind of code.
 
     Attributes:
@@ -129,6 +130,19 @@ class CodeFacts:
     lowest: Ages
     highest: Ages
     successors: Mapping[str, str]
+
+
+def facts_of(scheme: Scheme, thresholds: Thresholds) -> Mapping[str, CodeFacts]:
+    """The facts of a scheme's diagnoses (``dx``) and procedures (``px``), made once."""
+    return {
+        codes: _facts_of(codes, thresholds, scheme.source, scheme.digest) for codes in ("dx", "px")
+    }
+
+
+@lru_cache(maxsize=8)
+def _facts_of(codes: str, thresholds: Thresholds, source: str, _digest: str) -> CodeFacts:
+    # The digest tells apart what one folder held one after the other.
+    return code_facts(codes, thresholds, successors(source, codes))
 
 
 def code_facts(codes: str, thresholds: Thresholds, successors: Mapping[str, str]) -> CodeFacts:
@@ -170,11 +184,11 @@ def _prefixes(code: str) -> Iterator[str]:
     return (code[:length] for length in range(1, len(code) + 1))
 
 
-def successors(scheme: Scheme, codes: str) -> dict[str, str]:
+def successors(source: str, codes: str) -> dict[str, str]:
     """Codes of other editions and the scheme's own for each (`dx_map.csv`, `px_map.csv`)."""
     name = f"{codes}_map.csv"
     found: dict[str, str] = {}
-    for layer in reversed(read_layers(Path(scheme.source))):
+    for layer in reversed(read_layers(Path(source))):
         if name in layer.identity.replace:
             found.clear()
         further = ("change",) if layer.identity.extends else ()

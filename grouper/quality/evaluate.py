@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from grouper.grouping import GroupedBatch
-from grouper.quality.codefacts import CodeFacts, code_facts, successors
+from grouper.quality.codefacts import CodeFacts, facts_of
 from grouper.quality.columns import Cases
 from grouper.quality.registry import RULES, Rule, Severity
 from grouper.quality.thresholds import Thresholds
@@ -71,10 +71,7 @@ def make_plan(scheme: Scheme, thresholds: Thresholds, columns: Collection[str]) 
         if (missing := tuple(name for name in rule.needs if name not in columns))
     }
     rules = tuple(code for code in RULES if code not in absent)
-    facts = {
-        codes: code_facts(codes, thresholds, successors(scheme, codes)) for codes in ("dx", "px")
-    }
-    return Plan(scheme, thresholds, rules, absent, facts)
+    return Plan(scheme, thresholds, rules, absent, facts_of(scheme, thresholds))
 
 
 @dataclass(frozen=True)

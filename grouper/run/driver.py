@@ -6,6 +6,7 @@ Its own work per part is small and constant; everything per case happens in the 
 from __future__ import annotations
 
 import gc
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -70,6 +71,8 @@ from grouper.settlement.rules import CLASSES
 from grouper.settlement.statistics import Population
 
 _STAY_BUCKETS = 16
+_TURN_SECONDS = 0.0005
+"""How long what is done aside may keep the driver from handing out work."""
 
 
 class Driver:
@@ -91,11 +94,14 @@ class Driver:
         """Run all stages and write the manifest."""
         # Region and scheme, which stay to the end, are not looked through for garbage on and on.
         gc.freeze()
+        turn = sys.getswitchinterval()
+        sys.setswitchinterval(_TURN_SECONDS)
         try:
             # What needs no worker is done aside while they are at a stage that does not need it.
             with ThreadPoolExecutor(1) as aside:
                 self._execute(aside)
         finally:
+            sys.setswitchinterval(turn)
             gc.unfreeze()
 
     def _execute(self, aside: Executor) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from grouper.cachedir import cache_root, source_digest, writable_folder
 from grouper.errors import PackError
+from grouper.execution import Constant
 from grouper.scheme.compile import Compiled, compile_pack
 from grouper.scheme.editions import check_edition, edition_digest, with_edition, with_odd_codes
 from grouper.scheme.layers import digest_of, pack_folder, read_layers
@@ -25,7 +26,7 @@ from grouper.scheme.registry import is_registry, read_registry
 
 
 @dataclass(frozen=True)
-class Scheme:
+class Scheme(Constant):
     """A compiled scheme.
 
     Attributes:

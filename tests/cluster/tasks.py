@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grouper.errors import CaseTableError
+from grouper.execution import Constant
 
 
 def add(shared: int, item: int) -> tuple[int, int]:
@@ -41,6 +42,19 @@ def always_die(shared: None, item: int) -> int:
 def array(shared: int, item: int) -> NDArray[np.int64]:
     """So many bytes of an item's number."""
     return np.full(shared // 8, item, np.int64)
+
+
+class Table(Constant):
+    """Something large."""
+
+    def __init__(self, rows: NDArray[np.int64]) -> None:
+        self.rows = rows
+
+
+def look(shared: tuple[Table, int], item: int) -> tuple[int, int, int]:
+    """The worker, where it keeps the table, and what it reads there."""
+    table, more = shared
+    return os.getpid(), id(table), int(table.rows.sum()) + more
 
 
 class Owner:

@@ -1,6 +1,7 @@
 """The Ray runner: order, bounds, errors as they were raised, and lost workers."""
 
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cluster.runner import RayRunner
@@ -153,17 +155,37 @@ def test_lost_objects_are_sent_again(runner: RayRunner) -> None:
     import ray
 
     from cluster.crew import TaskMap
+    from cluster.parcel import Parcel
 
     shared = list(range(200_000))  # too large to travel with its reference
     work = TaskMap[int](runner.crew, tasks.read_item, shared, range(40))
     owner = ray.remote(num_cpus=0)(tasks.Owner).remote()
-    (lost,) = ray.get(owner.put.remote(shared))
+    (lost,) = ray.get(owner.put.remote(Parcel(pickle.dumps(shared), [], [])))
     ray.kill(owner)
     until_dead(owner)
     until_lost(lost)
     work._box = [lost]
     assert list(work.results()) == shared[:40]
     assert work._box[0] != lost
+
+
+def test_constants_travel_once(runner: RayRunner) -> None:
+    """A worker keeps them from map to map, as long as no more than a few others came between."""
+
+    def looked(table: tasks.Table, more: int) -> dict[int, int]:
+        found = list(runner.map(tasks.look, (table, more), range(4)))
+        assert {total for _, _, total in found} == {int(table.rows.sum()) + more}
+        return {pid: place for pid, place, _ in found}
+
+    table = tasks.Table(np.arange(100_000))
+    places = looked(table, 1)
+    again = looked(table, 2)
+    both = places.keys() & again.keys()
+    assert both
+    assert all(places[pid] == again[pid] for pid in both)
+    for number in range(10):
+        looked(tasks.Table(np.full(10, number)), 3)
+    looked(table, 4)
 
 
 def test_a_closed_runner_says_so() -> None:
