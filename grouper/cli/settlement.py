@@ -195,17 +195,16 @@ def policy_show(policy: PolicyArgument) -> None:
 @policy_app.command("check")
 def policy_check(policy: PolicyArgument) -> None:
     """Check a policy file, and tell all its faults."""
-    from grouper.errors import PolicyError
-    from grouper.indicators.catalogue import chosen
-    from grouper.settlement.policyfile import check_policy
+    from grouper.indicators.catalogue import unknown
+    from grouper.settlement.policyfile import check_policy, policy_tables
 
     loaded, faults = check_policy(policy)
-    for code in loaded.monitoring.shown if loaded else ():
-        try:
-            chosen([code])
-        except PolicyError as error:
-            error.file = policy
-            faults.append(error)
+    monitoring = policy_tables(policy).get("monitoring")
+    shown = monitoring.get("shown") if isinstance(monitoring, dict) else None
+    codes = [one for one in shown if isinstance(one, str)] if isinstance(shown, list) else []
+    for fault in unknown(codes):
+        fault.file = policy
+        faults.append(fault)
     for fault in faults:
         tell_error(fault)
     if loaded is None or faults:

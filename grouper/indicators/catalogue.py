@@ -6,7 +6,7 @@ shown is a float. They look at the cases of route ``drg``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
@@ -109,11 +109,16 @@ def chosen(codes: Iterable[str]) -> tuple[Indicator, ...]:
     Raises:
         PolicyError: there is no such indicator.
     """
-    found = []
+    codes = tuple(codes)
+    for fault in unknown(codes):
+        raise fault
+    return tuple(INDICATORS[code] for code in codes) or tuple(INDICATORS.values())
+
+
+def unknown(codes: Iterable[str]) -> Iterator[PolicyError]:
+    """What to tell of the codes that are no indicators."""
     for code in codes:
         if code not in INDICATORS:
             close = get_close_matches(code, INDICATORS, 1)
             told = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(INDICATORS)}"
-            raise PolicyError(f"there is no indicator '{code}'", key="monitoring.shown", hint=told)
-        found.append(INDICATORS[code])
-    return tuple(found) or tuple(INDICATORS.values())
+            yield PolicyError(f"there is no indicator '{code}'", key="monitoring.shown", hint=told)

@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from grouper.counted import counted
 from grouper.errors import PolicyError
 from grouper.settlement.policy import Policy
 from grouper.settlement.policyfaults import faults_of
@@ -37,9 +36,9 @@ def load_policy(source: str | Path) -> Policy:
     """
     policy, faults = check_policy(source)
     if policy is None:
-        first, further = faults[0], len(faults) - 1
-        if further:
-            first.hint += f"; `grouper policy check` tells {counted(further, 'more fault')}"
+        first = faults[0]
+        if len(faults) > 1:
+            first.hint += "; there are more faults: `grouper policy check` tells them all"
         raise first
     return policy
 
@@ -50,11 +49,20 @@ def check_policy(source: str | Path) -> tuple[Policy | None, list[PolicyError]]:
     Raises:
         PolicyError: no such policy, not TOML, a cycle.
     """
-    tables = _resolve(_locate(str(source), None), ())
+    tables = policy_tables(source)
     try:
         return Policy.model_validate(tables), []
     except ValidationError as cause:
         return None, faults_of(cause, tables, str(source))
+
+
+def policy_tables(source: str | Path) -> dict[str, Any]:
+    """The keys of a policy and of those that it extends, as they stand in the files.
+
+    Raises:
+        PolicyError: no such policy, not TOML, a cycle.
+    """
+    return _resolve(_locate(str(source), None), ())
 
 
 def _locate(source: str, beside: Path | None) -> Path:

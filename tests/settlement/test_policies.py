@@ -139,17 +139,25 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         "calendar.final_day": ("must be from 1 to 31", "the value is 40"),
         "year_end.surplus_cap": ("must be 0 or more", "the value is -1"),
     }
-    with pytest.raises(PolicyError, match=r"grouper policy check` tells 10 more faults"):
+    with pytest.raises(PolicyError, match=r"there are more faults: `grouper policy check`"):
         load_policy(tmp_path / "p.toml")
 
 
 def test_the_command_tells_every_fault(tmp_path: Path) -> None:
     told = typed("policy", "check", written(tmp_path, FAULTY), code=1)
-    assert told.count("error: ") == 11
-    assert "11 faults" in told
+    assert told.count("error: ") == 13
+    assert "13 faults" in told
+    assert told.count("monitoring.shown: there is no indicator 'cm") == 2
     shown = written(tmp_path, 'id = "x"\n[monitoring]\nshown = ["cmii", "cmi", "cmj"]')
     told = typed("policy", "check", shown, code=1)
     assert told.count("monitoring.shown: there is no indicator 'cm") == 2
+    for odd, faults in (
+        ("monitoring = 3", 1),
+        ("[monitoring]\nshown = 3", 1),
+        ('[monitoring]\nshown = ["cmii", 3]', 2),
+    ):
+        told = typed("policy", "check", written(tmp_path, f'id = "x"\n{odd}'), code=1)
+        assert told.count("error: ") == faults
     assert "good" in typed("policy", "check", "guigang-points")
 
 
