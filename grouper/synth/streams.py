@@ -8,8 +8,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-CHUNK_ROWS: Final = 1 << 17
-"""Cases drawn at a time; one row group of a file."""
+from grouper.cases import PART_ROWS
+
+CHUNKS_PER_PART: Final = 4
+CHUNK_ROWS: Final = PART_ROWS // CHUNKS_PER_PART
+"""Most cases drawn at a time; one row group of a file."""
 
 CASE_STREAM: Final = 1
 FAULT_STREAM: Final = 2
@@ -33,16 +36,21 @@ class Streams:
 
     @property
     def chunks(self) -> int:
-        """How many chunks the year has."""
+        """How many chunks the year has; those of several files fill all of them alike."""
+        if self.cases > PART_ROWS:
+            return -(-self.cases // PART_ROWS) * CHUNKS_PER_PART
         return -(-self.cases // CHUNK_ROWS)
 
+    def _begin(self, chunk: int) -> int:
+        return self.cases * chunk // self.chunks
+
     def size(self, chunk: int) -> int:
-        """Cases in a chunk."""
-        return min(CHUNK_ROWS, self.cases - chunk * CHUNK_ROWS)
+        """Cases in a chunk; chunks differ by one at most."""
+        return self._begin(chunk + 1) - self._begin(chunk)
 
     def index(self, chunk: int) -> npt.NDArray[np.int64]:
         """int64, the numbers of a chunk's cases."""
-        return chunk * CHUNK_ROWS + np.arange(self.size(chunk), dtype=np.int64)
+        return np.arange(self._begin(chunk), self._begin(chunk + 1), dtype=np.int64)
 
     def generator(self, chunk: int, purpose: int) -> np.random.Generator:
         """The random stream of a chunk for one purpose."""

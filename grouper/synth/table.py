@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from grouper.cases import CODES, COLUMNS, PART_ROWS
+from grouper.cases import CODES, COLUMNS
 from grouper.synth import arrays
 from grouper.synth.bedside import Lists
 from grouper.synth.calendar import Calendar
@@ -18,11 +18,10 @@ from grouper.synth.catalogue import Codes
 from grouper.synth.draw import INSURANCES, Chunk
 from grouper.synth.faults import Fault, Faults
 from grouper.synth.plan import Plan
-from grouper.synth.streams import CHUNK_ROWS
+from grouper.synth.streams import CHUNK_ROWS, CHUNKS_PER_PART
 
 UNKNOWN_HOSPITAL: Final = "H99999"
 UNKNOWN_INSURANCE: Final = "commercial"
-CHUNKS_PER_PART: Final = PART_ROWS // CHUNK_ROWS
 
 _NAMES: Final = (
     "case_id", "person_id", "hospital_id", "insurance", "city", "settle_month", "admission_date",
@@ -117,7 +116,7 @@ def _money(chunk: Chunk, faults: Faults) -> dict[str, pa.Array]:
 
 
 class PartWriter:
-    """Writes chunks of one year to `<prefix>-NNNNN.parquet` files of `PART_ROWS` cases."""
+    """Writes chunks of one year to `<prefix>-NNNNN.parquet` files of `CHUNKS_PER_PART` chunks."""
 
     def __init__(self, folder: Path, columns: pa.Schema, prefix: str = "part") -> None:
         folder.mkdir(parents=True, exist_ok=True)

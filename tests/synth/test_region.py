@@ -8,6 +8,7 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ from grouper.scheme import Scheme
 from grouper.settlement.region import load_region
 from grouper.synth import RegionSummary, synthesize
 from grouper.synth import region as region_module
+from grouper.synth.streams import CHUNK_ROWS, Streams
 from tests.synth.conftest import CASES
 
 TABLES = ("budget.csv", "deductions.csv", "hospitals.csv", "month_shares.csv")
@@ -52,7 +54,7 @@ def test_cases_are_as_the_registry_says(region: RegionSummary) -> None:
     for name in file.schema_arrow.names:
         assert file.schema_arrow.field(name).type == COLUMNS[name].type, name
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
-    assert sizes == [131072, CASES - 131072]
+    assert sizes == [CASES // 2] * 2
     dx = next(
         column
         for i in range(file.metadata.num_columns)
@@ -135,7 +137,7 @@ def test_a_longer_year_begins_with_the_cases_of_its_first_chunk(
     core: Scheme, region: RegionSummary, tmp_path: Path
 ) -> None:
     """Chunks have streams of their own: what comes later changes nothing before it."""
-    one = synthesize(core, cases=131_072, hospitals=30, seed=11, out=tmp_path / "one")
+    one = synthesize(core, cases=CASES // 2, hospitals=30, seed=11, out=tmp_path / "one")
     columns = ["person_id", "dx", "px", "age", "los", "fund_paid"]
     short = pq.read_table(one.folder / "cases", columns=columns)
     long = pq.ParquetFile(region.folder / "cases" / "part-00000.parquet")
@@ -143,6 +145,20 @@ def test_a_longer_year_begins_with_the_cases_of_its_first_chunk(
     begin = long.read_row_group(0, columns=columns)
     assert short["person_id"].equals(begin["person_id"])
     assert all(short[name].equals(begin[name]) for name in sums)
+
+
+@pytest.mark.parametrize(
+    ("cases", "chunks"), [(1, 1), (131_073, 2), (524_288, 4), (524_289, 8), (5_000_000, 40)]
+)
+def test_the_files_of_a_year_are_equally_large(cases: int, chunks: int) -> None:
+    """A run cuts its work by files: one that is smaller would leave a worker idle at the end."""
+    streams = Streams(0, 2024, cases)
+    sizes = [streams.size(number) for number in range(streams.chunks)]
+    assert len(sizes) == chunks
+    assert max(sizes) <= CHUNK_ROWS
+    assert max(sizes) - min(sizes) <= 1
+    numbers = np.concatenate([streams.index(number) for number in range(chunks)])
+    assert np.array_equal(numbers, np.arange(cases))
 
 
 def test_history_and_cities(small: Scheme, tmp_path: Path) -> None:
