@@ -21,7 +21,7 @@ LOG: Final = "log.jsonl"
 _TABLES: Final = ("cases", "grouped", "points")
 _RECORDS: Final = ("done", "facts", "rejected")
 _MARK: Final = "run"
-_FAILED: Final = "failed"
+_FAILED, _BEFORE = "failed", "failed_before"
 
 
 @dataclass
@@ -71,10 +71,24 @@ def read_manifest(run: Path) -> Manifest | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as cause:
+        if holds_export(run):
+            raise RunError(
+                f"{run} holds an export, not a run",
+                hint="name the run that it was made from; to write, choose another --out",
+            ) from None
         raise RunError(
             f"{run / MANIFEST} is not a manifest: {cause}",
             hint="delete the folder, or choose another --out",
         ) from cause
+
+
+def holds_export(folder: Path) -> bool:
+    """Whether the manifest is that of an export, whose tables have the names of a run's."""
+    try:
+        told = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and "files" in told and "stages" not in told
 
 
 def verify(run: Path, manifest: Manifest) -> None:
@@ -130,7 +144,7 @@ def prepare(run: Path, run_id: str) -> bool:
         RunError: the folder belongs to another run.
         OutputError: it cannot be written.
     """
-    mark, failed = run / WORK / _MARK, run / WORK / _FAILED
+    mark, failed, before = (run / WORK / name for name in (_MARK, _FAILED, _BEFORE))
     try:
         known = mark.read_text(encoding="utf-8") if mark.is_file() else ""
         if known and known != run_id:
@@ -142,7 +156,10 @@ def prepare(run: Path, run_id: str) -> bool:
             if {path.name for path in run.iterdir()} - made:
                 raise _other(run, known, "an unfinished run")
             _empty(run)
-        failed.unlink(missing_ok=True)
+            for told in (failed, before):
+                told.unlink(missing_ok=True)
+        elif failed.is_file():
+            failed.replace(before)
         if known != run_id:
             # First of all: a folder without it that holds anything else is not taken up again.
             write_whole(mark, run_id.encode())
@@ -154,13 +171,24 @@ def prepare(run: Path, run_id: str) -> bool:
     return known == run_id
 
 
-def note_failure(run: Path, manifest: Manifest) -> None:
+def names_in(run: Path) -> set[str]:
+    """What a run folder holds."""
+    return {path.name for path in run.iterdir()}
+
+
+def note_failure(run: Path, manifest: Manifest, found: set[str]) -> None:
     """Remember that a run failed at its inputs, and what it has written.
 
     Once they are mended it is another run, which may have the folder.
+
+    Args:
+        found: what the folder held when the run was begun or taken up.
     """
-    names = sorted({name.partition("/")[0] for name in manifest.digests})
-    write_whole(run / WORK / _FAILED, "\n".join(names).encode())
+    # The manifest tells of whole stages only.
+    names = {name.partition("/")[0] for name in manifest.digests} | (names_in(run) - found)
+    if (before := run / WORK / _BEFORE).is_file():
+        names.update(before.read_text(encoding="utf-8").splitlines())
+    write_whole(run / WORK / _FAILED, "\n".join(sorted(names)).encode())
 
 
 def _with_parts(run: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from grouper.errors import RunError
-from grouper.run.folder import LOG, MANIFEST, Manifest, read_manifest
+from grouper.run.folder import LOG, MANIFEST, Manifest, holds_export, read_manifest
 from grouper.run.quote import Prices, read_prices
 from grouper.run.work import WORK
 
@@ -179,7 +179,8 @@ class RunBook:
                 continue
             names = {entry.name for entry in entries}
             if WORK in names or {MANIFEST, "benchmarks.parquet"} <= names:
-                yield folder
+                if LOG in names or not holds_export(folder):
+                    yield folder
             elif depth < _DEPTH:
                 waiting += [
                     (Path(entry.path), depth + 1)

@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse
 
 from grouper import __version__
 from grouper.errors import GrouperError
+from grouper.report.words import WORDS as REPORT_WORDS
 from grouper.settlement.numbers import points_text, yuan_text
 from grouper.web.phrase import Phrases
 from grouper.web.runs import RunBook
@@ -67,6 +68,7 @@ class Site:
             path=_quoted,
             place=_place,
             thousands=thousands,
+            warned=_warned,
         )
 
     def render(
@@ -191,6 +193,11 @@ def short(value: Decimal | float | str | None) -> str:
     if value is None or value == "":
         return "—"
     return f"{value:f}" if isinstance(value, Decimal) else f"{value}"
+
+
+def _warned(warning: str) -> str:
+    """The Chinese words for the kind of a run's warning; empty for a kind without any."""
+    return REPORT_WORDS.get(f"warning.{warning.split(':')[0]}", ("", ""))[0]
 
 
 def thousands(value: int) -> str:

@@ -33,6 +33,7 @@ FORMS: Final = (".csv", ".parquet", ".xlsx")
 PREVIEW_ROWS: Final = 200
 _MOST_VALUES: Final = 50_000_000
 _MOST_UNPACKED: Final = 256 * 1024 * 1024
+_MAPPED: Final = ", or map its name in a columns.toml"
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -96,6 +97,7 @@ def group_upload(name: str, data: bytes, scheme: Scheme) -> GroupedFile:
             # The user knows the file by its own name.
             error.file = name if error.file in ("", path.name) else error.file
             error.hint = error.hint.replace(", say so: --encoding gb18030", ", save it as UTF-8")
+            error.hint = error.hint.replace(_MAPPED, "; the names that are known stand below")
             raise
 
 

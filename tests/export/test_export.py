@@ -14,15 +14,17 @@ from typer.testing import CliRunner
 
 from grouper.cli import export as commands
 from grouper.cli.app import app
-from grouper.errors import ExportError, GrouperError, KeyFileError, OutputError
+from grouper.errors import ExportError, GrouperError, KeyFileError, OutputError, RunError
 from grouper.execution import LocalRunner
 from grouper.export.keys import Key, new_key, read_key
 from grouper.export.pseudonyms import Pseudonyms
 from grouper.export.write import AUDIT, Wish, export
 from grouper.run import rerun
+from grouper.run.folder import read_manifest
 from grouper.scheme import load_scheme
 from grouper.settlement.policyfile import load_policy
 from grouper.synth import synthesize
+from grouper.web.runs import RunBook
 
 
 @pytest.fixture(scope="session")
@@ -232,6 +234,18 @@ def test_the_commands_do_the_same(run: Path, tmp_path: Path) -> None:
     assert "clearing: all figures of " in told
     checked = cli.invoke(app, ["key", "check", key, str(tmp_path / "out")])
     assert "made with this key" in checked.output
+
+
+def test_an_export_is_not_taken_for_a_run(run: Path, key: Path, tmp_path: Path) -> None:
+    made = [tmp_path / "data" / name for name in ("secret", "public")]
+    export(Wish(run, key, audit=tmp_path / "log"), made[0])
+    export(Wish(run, public=True, audit=tmp_path / "log"), made[1])
+    for folder in made:
+        with pytest.raises(RunError, match="holds an export, not a run") as caught:
+            read_manifest(folder)
+        assert "delete" not in caught.value.hint
+    assert RunBook([], tmp_path / "data").listed() == []
+    assert [one.status.folder for one in RunBook([], run.parent).listed()] == [run]
 
 
 def test_the_log_lies_beside_the_data_unless_named(run: Path, key: Path, tmp_path: Path) -> None:

@@ -271,6 +271,10 @@ def test_runs(page: Page, run: Path) -> None:
     one = page.ask(path).text
     assert "equations hold" in one
     assert "guigang-points" in one
+    told = page.ask(path.replace("/en/", "/zh/")).text
+    assert "<li>点值仅按统筹基金预算计算" in told
+    assert "<td>清单检查</td>" in told
+    assert told.index("未入组") < told.index("按 DRG 付费") < told.index("正常病例")
     assert page.ask(f"{path}/report/index.html").status == 404
     report = run / "report"
     report.mkdir()

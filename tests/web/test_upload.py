@@ -119,6 +119,7 @@ def test_a_bad_file_is_told_so(name: str, data: bytes, told: str) -> None:
         group_upload(name, data, SCHEME)
     assert raised.value.file == name
     assert raised.value.hint
+    assert "columns.toml" not in raised.value.hint
 
 
 def _bomb() -> bytes:

@@ -16,7 +16,7 @@ Object.assign(CHARTS, {
     const at = (name) => columnOf("causes", name);
     const rows = PAGE.tables.causes.rows.slice(0, 10).reverse();
     const brief = (row) => (row[at("cause")] === "moved" ? show("both", row[at("detail")]).split(" → ").map((end) => end.split(" ")[0]).join(" → ") : show("both", row[at("detail")]));
-    const label = (row) => shorten([wordOf("cause", row[at("cause")]), brief(row)].filter(Boolean).join(" · "), 32);
+    const label = (row) => shorten([wordOf("cause", row[at("cause")]), brief(row)].filter(Boolean).join(" · "), 40);
     const values = rows.map((row) => money(row[at("effect")]));
     return { height: Math.max(200, 70 + 32 * rows.length), traces: [{ type: "bar", orientation: "h", y: rows.map((row, i) => `${label(row)}${"\u200b".repeat(i)}`), x: values, marker: signed(values),
       text: rows.map((row) => show("money", row[at("effect")])), textposition: "outside", cliponaxis: false, textfont: { size: 11, color: SOFT },
