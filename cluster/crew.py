@@ -135,11 +135,15 @@ class TaskMap(Generic[R]):
         # In a list the reference travels as such: a worker reads the object once and keeps it.
         self._box = [self._crew.sender.put(shared)]
 
+    def begin(self) -> None:
+        """Hands out the first items; what another map that was not read to its end gave is lost."""
+        for slot in self._crew.slots:
+            slot.calls.clear()
+        self._give_out()
+
     def results(self) -> Iterator[R]:
         """Results in item order; the first failing item's error ends them."""
         following = 0
-        for slot in self._crew.slots:
-            slot.calls.clear()
         while True:
             self._give_out()
             if following in self._done:

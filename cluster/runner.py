@@ -86,7 +86,7 @@ class RayRunner:
         return self._crew
 
     def map(self, task: Callable[[S, I], R], shared: S, items: Iterable[I]) -> Iterator[R]:
-        """Results of `task(shared, item)` in item order.
+        """Results of `task(shared, item)` in item order; the first items are at work at once.
 
         Raises:
             RunError: no worker starts, or one item loses every worker that takes it.
@@ -94,7 +94,9 @@ class RayRunner:
         """
         from cluster.crew import TaskMap
 
-        return TaskMap[R](self.crew, task, shared, items).results()
+        work = TaskMap[R](self.crew, task, shared, items)
+        work.begin()
+        return work.results()
 
     def close(self) -> None:
         """Ends the workers, and the local Ray or the connection if this runner made it."""

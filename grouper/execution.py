@@ -37,9 +37,10 @@ class Runner(Protocol):
 
     ``map`` yields the results in the order of ``items``, whatever order they finish in. ``shared``
     is shipped once per call, never once per item. ``items`` is consumed lazily: a runner holds a
-    bounded number of items in flight. An exception of a task ends the ``map`` with that exception;
-    unfinished tasks are cancelled or ignored, and because a part is written under a temporary name
-    and renamed, they leave no half-written part behind.
+    bounded number of items in flight, and may begin with the first of them before a result is asked
+    for; so one ``map`` is read to its end before the next. An exception of a task ends the ``map``
+    with that exception; unfinished tasks are cancelled or ignored, and because a part is written
+    under a temporary name and renamed, they leave no half-written part behind.
     """
 
     @property
