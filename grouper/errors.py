@@ -131,6 +131,10 @@ class RunError(GrouperError):
     code: ClassVar[str] = "RUN_FAILED"
 
 
+class InputsError(RunError):
+    """The inputs of a run can each be read, but no result follows from them."""
+
+
 class OutputError(GrouperError):
     """A result cannot be written where the user asked for it."""
 

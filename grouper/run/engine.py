@@ -11,7 +11,7 @@ from grouper.cases import COLUMNS, CaseSource, Column, open_cases
 from grouper.cases.names import column_names
 from grouper.context import context_columns
 from grouper.duplicates import VERSION
-from grouper.errors import BadFileError
+from grouper.errors import BadFileError, InputsError
 from grouper.execution import Runner
 from grouper.grouping import columns_for
 from grouper.parts import disk_errors
@@ -22,6 +22,7 @@ from grouper.run.folder import (
     admit,
     belongs,
     clear_work,
+    names_in,
     note_failure,
     prepare,
     read_manifest,
@@ -103,6 +104,7 @@ def rerun(
     admit(out, region)
     with disk_errors(out), locked(out):
         resumed = prepare(out, identity)
+        found = names_in(out)
         manifest = Manifest(
             run=identity,
             engine=__version__,
@@ -118,8 +120,8 @@ def rerun(
         context = Context(tables, scheme, policy, sources, out, runner, progress, manifest, reuse)
         try:
             Driver(context).execute()
-        except BadFileError:
-            note_failure(out, manifest)
+        except (BadFileError, InputsError):
+            note_failure(out, manifest, found)
             raise
     return RunSummary(out, manifest, "resumed" if resumed else "made")
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from grouper.cases import CaseSource
-from grouper.errors import RunError
+from grouper.errors import InputsError
 from grouper.run import people, stages
 from grouper.run.context import Context
 from grouper.settlement.intake import Accounts, IntakePlan
@@ -59,7 +59,7 @@ class People:
             plan: how cases are routed.
 
         Raises:
-            RunError: no case of the history can be used.
+            InputsError: no case of the history can be used.
         """
         source = self.source
         if source is None:
@@ -87,7 +87,7 @@ class People:
                 assert isinstance(total, SumTotal)
                 total.add(part)
         if not years:
-            raise RunError("no case of the history can be used", hint="check REGION/history")
+            raise InputsError("no case of the history can be used", hint="check REGION/history")
         if trim.method != "none":
             rows = [people.rows_path(self.context.out, part.number) for part in source.parts]
             years = self._trimmed(codes, (), rows, source.rows)

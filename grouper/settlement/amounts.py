@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from grouper.cases.money import Ints, Mask, fen_column, null_mask
-from grouper.errors import RunError
+from grouper.errors import InputsError
 from grouper.kernels.money import fill_words
 from grouper.settlement.numbers import PLACES
 
@@ -53,7 +53,7 @@ def exact_column(values: Iterable[int | None], kind: pa.DataType) -> pa.Array:
     """Python integers of any size as a decimal column.
 
     Raises:
-        RunError: a number has more digits than the table's type.
+        InputsError: a number has more digits than the table's type.
     """
     whole = list(values)
     null = None
@@ -72,7 +72,7 @@ def exact_column(values: Iterable[int | None], kind: pa.DataType) -> pa.Array:
     try:
         return pa.array(decimals, kind)
     except pa.ArrowInvalid as cause:
-        raise RunError(
+        raise InputsError(
             f"a sum does not fit its column: {cause}",
             hint="look for absurd amounts in the cases and the budget",
         ) from cause

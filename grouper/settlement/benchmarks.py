@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from grouper.errors import PolicyError, RunError
+from grouper.errors import InputsError, PolicyError
 from grouper.settlement.numbers import SCALE, half_up, p8
 from grouper.settlement.policy import High, Policy, Weights
 from grouper.settlement.region import LEVELS
@@ -105,17 +105,17 @@ def make_benchmarks(
 
     Raises:
         PolicyError: as `check_weights`, and no weight is left to be multiplied.
-        RunError: weights must be calibrated or unstable cases be paid, and M is zero or unknown.
+        InputsError: weights must be calibrated or unstable cases be paid, and M is zero or unknown.
     """
     check_weights(drgs, published, policy.weights)
     if statistics.mean is None:
         if not statistics.count:
-            raise RunError(
+            raise InputsError(
                 "no case is valid and paid by points, so there is nothing to compare with",
                 hint="where one file lies in cases/ twice, no case_id of it counts; else check"
                 " hospital_id, insurance, settle_month and total_cost, and the policy's `reject`",
             )
-        raise RunError(
+        raise InputsError(
             "the mean cost of all cases is zero, so no case can be compared with it",
             hint="check total_cost, and that some case goes the DRG route",
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from grouper.errors import RegionError, RunError
+from grouper.errors import InputsError, RegionError
 from grouper.settlement.months import (
     Account,
     AccountKey,
@@ -218,7 +218,7 @@ def clear_year(
         statements: the monthly statements, whose payments count where payments.csv is absent.
 
     Raises:
-        RunError: a pool with cases and without points in the year.
+        InputsError: a pool with cases and without points in the year.
         RegionError: points deducted in a pool without cases.
     """
     rules = policy.year_end
@@ -315,7 +315,7 @@ def _pool_value(
             )
         return 0
     if points - taken <= 0 and policy.month.value == "budget":
-        raise RunError(
+        raise InputsError(
             f"the points of pool '{pool}' in {year} less deductions are "
             f"{points_text(points - taken)}, so no point value follows",
             hint="check deductions.csv",

@@ -9,13 +9,14 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from grouper.counted import counted
-from grouper.errors import RegionError, RunError
+from grouper.errors import InputsError, RegionError
 from grouper.settlement.closed import closed_places
 from grouper.settlement.numbers import (
     FEN,
     SCALE,
     half_up,
     money,
+    must_fit,
     p8,
     points_text,
     yuan_text,
@@ -186,7 +187,7 @@ def settle_months(
 
     Raises:
         RegionError: a pool without budget, a month without share, a deduction that has no value.
-        RunError: a month with cases and without points.
+        InputsError: a month with cases and without points, or with an absurd point value.
     """
     warnings: list[str] = []
     values = point_values(region, policy, year, accounts, warnings)
@@ -263,6 +264,8 @@ def point_values(
             values[pool, month] = _value(region, policy, pool, month, account, budget, warnings)
     for pool, month in sorted(closed_places(region.statements)):
         values[pool, month] = _closed_value(region, pool, month)
+    for (pool, month), entry in values.items():
+        must_fit(entry.value, pool, month)
     return values
 
 
@@ -308,7 +311,7 @@ def _value(
     frozen = region.closed.get((pool, month))
     if frozen is None:
         if account.points <= 0:
-            raise RunError(
+            raise InputsError(
                 f"pool '{pool}' has {counted(account.cases, 'case')} and no points in {month}, "
                 "so no point value follows",
                 hint="check the costs of these cases, or freeze the month in closed.csv",

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from grouper.errors import RegionError, RunError
+from grouper.errors import InputsError, RegionError
 from grouper.settlement.months import Account, AccountKey, month_shares
-from grouper.settlement.numbers import SCALE, money, p8, rounded
+from grouper.settlement.numbers import SCALE, money, must_fit, p8, rounded
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import Region
 
@@ -41,7 +41,7 @@ def settle_per_diem(
 
     Raises:
         RegionError: the budget has no such line.
-        RunError: a month with per-diem cases and without points.
+        InputsError: a month with per-diem cases and without points.
     """
     pools: dict[str, dict[str, Account]] = defaultdict(lambda: defaultdict(Account))
     for (_, pool, month), account in sorted(accounts.items()):
@@ -60,12 +60,13 @@ def settle_per_diem(
                     hint="add the line with a negative amount",
                 )
             if account.points <= 0:
-                raise RunError(
+                raise InputsError(
                     f"pool '{pool}' has per-diem cases and no per-diem points in {month}",
                     hint="check the points per day in rates.csv",
                 )
             budget = amount * shares.get(month, Fraction(0))
             values[pool, month] = p8(budget * Fraction(SCALE, 100) / account.points)
+            must_fit(values[pool, month], pool, month)
     statements = {}
     for key, account in sorted(accounts.items()):
         value = values[key[1:]]

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from grouper.errors import RunError
+from grouper.errors import InputsError
 from grouper.kernels.points import (
     BOUND_COLUMNS,
     COMPLIANT_COST,
@@ -251,7 +251,7 @@ def compile_rules(cells: Sequence[Sequence[Rule]], *, factors: bool = False) -> 
         factors: whether cases have factors, in 1e-8; then no points are fixed beforehand.
 
     Raises:
-        RunError: the exact fractions of a rule are too long for the kernel.
+        InputsError: the exact fractions of a rule are too long for the kernel.
     """
     start = np.zeros(len(cells) + 1, np.int32)
     np.cumsum([len(rules) for rules in cells], out=start[1:])
@@ -280,7 +280,7 @@ def _terms(rule: Rule, *, factors: bool) -> list[int]:
         max(largest.bit_length() + (_FACTOR_BITS if factors else 0), below.bit_length())
         > WIDE_BITS - 2
     ):
-        raise RunError(
+        raise InputsError(
             "the exact mean of a group has more digits than the engine computes with",
             hint="blend fewer years of history, or give blending weights with fewer digits",
         )
@@ -291,9 +291,9 @@ def _limbs(number: int) -> list[int]:
     return [(number >> (LIMB_BITS * place)) & _LIMB_MASK for place in range(LIMBS)]
 
 
-def too_large(case_id: str) -> RunError:
+def too_large(case_id: str) -> InputsError:
     """What to tell of a case whose points do not fit 63 bits."""
-    return RunError(
+    return InputsError(
         f"the points of case '{case_id}' are too large to be computed",
         hint="its cost is absurd beside the mean of all cases: correct it",
     )

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from grouper.errors import CaseTableError, GrouperError, RegionError, RunError
+from grouper.errors import CaseTableError, GrouperError, InputsError, RegionError, RunError
+from grouper.parts import ParquetFile
 from grouper.scheme import Scheme
 from grouper.settlement.region import load_region
 from tests.settlement.regions import random_region, settle, write_cases, write_csv
+from tests.settlement.test_runs import contents
 
 
 def budget(*lines: tuple[str, str, str, str]) -> Callable[[Path], None]:
@@ -226,7 +228,44 @@ def test_month_without_points(scheme: Scheme, tmp_path: Path) -> None:
             case["dx"], case["total_cost"] = ["U"], 0
     write_cases(region / "cases", cases)
     (region / "reviews.csv").unlink()
-    with pytest.raises(RunError, match="no points in 2024-04"):
+    for _ in range(2):
+        with pytest.raises(RunError, match="no points in 2024-04"):
+            settle(region, scheme, tmp_path / "a")
+    for case in cases:
+        case["total_cost"] = case["total_cost"] or 100000
+    write_cases(region / "cases", cases)
+    assert settle(region, scheme, tmp_path / "a").state == "made", "the mended run has the folder"
+    settle(region, scheme, tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.parametrize("table", ["benchmarks", "hospitals"])
+def test_a_run_that_fails_while_its_tables_are_written_leaves_its_folder(
+    region: Path, scheme: Scheme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    made = ParquetFile.__init__
+
+    def refuse(self: ParquetFile, path: Path, *given: Any, **named: Any) -> None:
+        if path.stem == table:
+            raise InputsError("a sum does not fit its column")
+        made(self, path, *given, **named)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ParquetFile, "__init__", refuse)
+        for _ in range(2):
+            with pytest.raises(InputsError):
+                settle(region, scheme, tmp_path / "a")
+    (region / "reviews.csv").unlink()
+    assert settle(region, scheme, tmp_path / "a").state == "made"
+
+
+def test_absurd_budget(region: Path, scheme: Scheme, tmp_path: Path) -> None:
+    budget(*((pool, "fund_total", "2024-01", "9" * 16) for pool in ("employee", "resident")))(
+        region
+    )
+    with pytest.raises(
+        InputsError, match=r"point value of pool 'employee' in 2024-01 is .* too large"
+    ):
         settle(region, scheme, tmp_path / "a")
 
 
@@ -238,3 +277,7 @@ def test_all_costs_zero(scheme: Scheme, tmp_path: Path) -> None:
     (region / "reviews.csv").unlink()
     with pytest.raises(RunError, match="mean cost of all cases is zero"):
         settle(region, scheme, tmp_path / "a")
+    for case in cases:
+        case["total_cost"] = 100000
+    write_cases(region / "cases", cases)
+    assert settle(region, scheme, tmp_path / "a").state == "made"
