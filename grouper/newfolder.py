@@ -30,8 +30,10 @@ def new_folder(out: Path, *, mark: str = "") -> Iterator[Path]:
         if out.is_dir() and any(out.iterdir()) and not (mark and (out / mark).is_file()):
             raise OutputError(
                 f"{out} holds something else" if mark else f"{out} is there already",
-                hint="name a new or empty folder"
-                + (", or one that this command has written" if mark else ""),
+                hint="name a new or empty folder, or one that this command has written"
+                if mark
+                else "it is never overwritten: name a new folder, or move this one away or delete it"
+                " and give the same command again",
             )
         work.mkdir(parents=True)
         yield work

@@ -39,6 +39,9 @@ def test_the_example_of_the_template_is_a_scheme_and_no_regions(tmp_path: Path) 
     done = run.invoke(scheme_app, wanted)
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [f"my-region: 14 DRGs, written to {pack}"]
+    again = run.invoke(scheme_app, wanted).exception
+    assert isinstance(again, OutputError)
+    assert "name a new folder, or move this one away" in again.hint
     _, findings = lint(read_layers(pack))
     assert findings == []
     with pytest.raises(OutputError, match="is there already"):
