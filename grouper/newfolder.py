@@ -32,7 +32,7 @@ def new_folder(out: Path, *, mark: str = "") -> Iterator[Path]:
                 f"{out} holds something else" if mark else f"{out} is there already",
                 hint="name a new or empty folder, or one that this command has written"
                 if mark
-                else "it is never overwritten: name a new folder, or move this one away or delete it"
+                else "it is never overwritten: name a new folder, or move this one away,"
                 " and give the same command again",
             )
         work.mkdir(parents=True)
