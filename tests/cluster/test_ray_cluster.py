@@ -65,13 +65,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 def test_a_cluster_by_its_address(cluster: Nodes, tmp_path: Path) -> None:
     region = make_region(tmp_path / "region", parts=6, rows=500)
-    group = ("group", "--scheme", "chs-core", "--cases", region / "cases", "--out")
+    group = ("group", "--scheme", "chs-core", "--cases")
+    # The workers stand where the cluster was started, and take relative paths as the caller does.
     ended = subprocess.run(
-        [*GROUPER, *map(str, group), tmp_path / "there", "--ray", cluster.address],
-        env=CALLER, capture_output=True, text=True, timeout=120, check=False,
+        [*GROUPER, *group, "region/cases", "--out", "there", "--ray", cluster.address],
+        env=CALLER, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    typed(*group, tmp_path / "here")
+    typed(*group, region / "cases", "--out", tmp_path / "here")
     parts = sorted(path.name for path in (tmp_path / "here").iterdir())
     assert len(parts) == 6
     for part in parts:
