@@ -89,11 +89,12 @@ def rerun(
     """
     if policy.edition != EDITIONS[0]:
         scheme = in_edition(scheme, policy.edition)
-    tables = load_region(region)
     sources = _open_sources(region, scheme, policy, encoding)
-    check_policy(policy, scheme, history="history" in sources)
     visits = (VISITS,) if policy.stay.pre_admission_days is not None else ()
-    inputs = input_digests(region, sources, runner, visits)
+    digests = input_digests(region, sources, runner, visits)
+    tables = load_region(region)  # while workers digest the files
+    check_policy(policy, scheme, history="history" in sources)
+    inputs = dict(digests)
     identity = run_id(inputs, scheme, policy, encoding)
     manifest = read_manifest(out) if out.is_dir() else None
     if manifest is not None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from grouper import __version__
 from grouper.cases import CaseSource
+from grouper.errors import RegionError
 from grouper.execution import Runner
 from grouper.parts import file_digest
+from grouper.run.folder import read_manifest
 from grouper.scheme import Scheme
 from grouper.settlement.closed import CASES_FOLDER
 from grouper.settlement.policy import Policy
@@ -37,8 +39,8 @@ def _digest_file(folder: str, name: str) -> str:
 
 def input_digests(
     region: Path, sources: Mapping[str, CaseSource], runner: Runner, further: Iterable[str] = ()
-) -> dict[str, str]:
-    """SHA-256 of every input file, by name relative to the region folder.
+) -> Iterator[tuple[str, str]]:
+    """Every input file by its name relative to the region folder, and its SHA-256.
 
     ``further`` are files that only some policies read.
     """
@@ -47,8 +49,34 @@ def input_digests(
     for folder, source in sources.items():
         names |= {f"{folder}/{part.name}" for part in source.parts}
     ordered = sorted(names)
-    digests = runner.map(_digest_file, str(region), ordered)
-    return dict(zip(ordered, digests, strict=True))
+    return zip(ordered, runner.map(_digest_file, str(region), ordered), strict=True)
+
+
+def check_region(run: Path, region: Path) -> None:
+    """Refuse a region folder that a run cannot have been made from, whatever came to it since.
+
+    Raises:
+        RegionError: no file of the run's cases is there, or its hospitals and its budget are both
+            others.
+        RunError: the run's manifest is not one.
+    """
+    manifest = read_manifest(run)
+    if manifest is None or not region.is_dir():
+        return
+    inputs = manifest.inputs
+    cases = [name for name in inputs if name.startswith("cases/")]
+    lost = (region / "cases").is_dir() and not any((region / name).is_file() for name in cases)
+    other = all(
+        inputs.get(name) != (file_digest(region / name) if (region / name).is_file() else None)
+        for name in ("hospitals.csv", "budget.csv")
+    )
+    if lost or other:
+        fault = "none of its cases stand there" if lost else "its hospitals and budget are others"
+        raise RegionError(
+            f"the run was not made from this region: {fault}",
+            file=str(region),
+            hint="name the region folder of the run, or settle the region again",
+        )
 
 
 def run_id(inputs: Mapping[str, str], scheme: Scheme, policy: Policy, encoding: str) -> str:
