@@ -119,6 +119,7 @@ def close_(
 def close(run: str, month: str, region: str) -> None:
     """Close a month and say what speaks against it; `grouper close` is the same command."""
     from grouper.run.closing import close_month, closing_warnings
+    from grouper.run.identity import check_region
     from grouper.settlement.closed import MONTHS_FILE
     from grouper.stores import changed, copied
 
@@ -126,6 +127,7 @@ def close(run: str, month: str, region: str) -> None:
         copied(run) as settled,
         changed(region, without=("cases", "history"), last=MONTHS_FILE) as folder,
     ):
+        check_region(settled, folder)
         closed = close_month(settled, month, folder)
         for warning in closing_warnings(settled, month, folder, _today()):
             note(warning)

@@ -206,12 +206,14 @@ def supervise(
     from grouper.indicators.supervise import supervise as watch
     from grouper.indicators.write import write_supervision
     from grouper.report import load_run
+    from grouper.run.identity import check_region
     from grouper.settlement.policyfile import load_policy
     from grouper.stores import copied, written
 
     rules = None if policy is None else load_policy(policy)
     place = out or f"{run.rstrip('/')}/supervision"
     with copied(run) as settled, copied(region, without=("cases", "history")) as lists:
+        check_region(settled, lists)
         found = watch(Stays(load_run(settled), rules), lists)
         with written(place, over="*.parquet") as folder:
             rows = write_supervision(folder, found)
@@ -223,10 +225,10 @@ def supervise(
 
 def _tell_signals(found: Supervised) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console()
-    table = Table("signal", "what it is", "cases", "rate", box=None)
+    table = Table("signal", Column("what it is", overflow="fold"), "cases", "rate", box=None)
     missing = []
     for row in found.signals_table().to_pylist():
         if row["evaluated"]:

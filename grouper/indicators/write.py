@@ -68,7 +68,17 @@ def write_sample(path: Path, rows: pa.Table) -> None:
 
 
 def write_supervision(folder: Path, found: Supervised) -> dict[str, int]:
-    """Write ``signals``, ``rates``, ``cases`` and ``case_mix_rises``; return the rows of these."""
+    """Write ``signals``, ``rates``, ``cases`` and ``case_mix_rises``; return the rows of these.
+
+    Raises:
+        OutputError: the folder holds something else, or cannot be written.
+    """
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if there and not there & {f"{name}.parquet" for name in ("signals", "rates", "cases")}:
+        raise OutputError(
+            f"{folder} holds something else",
+            hint="name a new folder, or one that this command has written",
+        )
     ids = ("case_id", "other_case_id", "shows")
     rows = {
         "rates": write_batches(folder, "rates", RATES, found.rates()),

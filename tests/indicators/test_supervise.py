@@ -220,6 +220,10 @@ def test_case_mix_that_rises_alone(run: Run, region: Path, tmp_path: Path) -> No
 def test_any_split_gives_the_same_bytes(
     other: Run, region: Path, written: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(OutputError, match="holds something else"):
+        write_supervision(tmp_path, supervise(Stays(other), region))
+    (tmp_path / "notes.txt").unlink()
     write_supervision(tmp_path, supervise(Stays(other), region))
     for name in ("signals", "rates", "cases", "case_mix_rises"):
         file = f"{name}.parquet"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,20 @@ def test_the_commands(region: Path, scheme: Scheme, tmp_path: Path) -> None:
     late = told("late", region, "--month", "2024-01", "--as-of", "2024-02-26")
     assert "late: 1 hospital without lists: C" in late
     run = settle(region, scheme)
+    for name, kept in (("moved", "budget.csv"), ("rewritten", "cases")):
+        other = shutil.copytree(region, tmp_path / name)
+        for path in (other / "cases").iterdir() if kept != "cases" else ():
+            path.rename(path.with_name(f"new-{path.name}"))
+        for file in ("hospitals.csv", "budget.csv"):
+            if kept == "cases":
+                (other / file).write_text((other / file).read_text() + "\n")
+        before = contents(other)
+        wrong = CliRunner().invoke(
+            month_app, ["close", str(run), "2024-01", "--region", str(other)]
+        )
+        assert isinstance(wrong.exception, RegionError)
+        assert "the run was not made from this region" in str(wrong.exception)
+        assert contents(other) == before
     closed = told("close", run, "2024-01", "--region", region)
     assert "note: 1 hospital without a case in 2024-01: C" in closed
     assert "yes" in told("calendar", region, "--year", 2024)
