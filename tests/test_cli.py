@@ -48,6 +48,13 @@ def test_group_says_what_it_did(pack: Path, cases: Path, tmp_path: Path) -> None
     assert pq.read_table(out).column("drg").to_pylist() == ["BR25", ""]
 
 
+def test_what_the_system_refuses_is_no_traceback(tmp_path: Path) -> None:
+    done = grouper("policy", "check", "x" * 5000)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {'x' * 200}: File name too long\n  check the path")
+    assert len(done.stderr) < 400
+
+
 def test_a_fault_is_told_with_its_place_and_exit_code_1(pack: Path, tmp_path: Path) -> None:
     missing = tmp_path / "missing.parquet"
     done = grouper("group", "--scheme", pack, "--cases", missing, "--out", tmp_path / "o")

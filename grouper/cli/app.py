@@ -154,6 +154,14 @@ def main() -> None:
         _fail(error, 2)
     except GrouperError as error:
         _fail(error, 1)
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        told = GrouperError(
+            f"{error.filename!s:.200}: {error.strerror}",
+            hint="check the path, its permissions and the free space",
+        )
+        _fail(told, 1)
 
 
 def _fail(error: GrouperError, code: int) -> None:

@@ -104,9 +104,11 @@ def import_(
     if dry_run:
         return
     if not found.cases:
+        read = found.counts["setlinfo"].read
+        why = f"{out}/_rejected.parquet says why" if read else "setlinfo has no row"
         raise CaseTableError(
-            f"no case came of {counted(found.counts['setlinfo'].read, 'settlement')}",
-            hint=f"{out}/_rejected.parquet says why; mend the lists or the layout and import again",
+            f"no case came of {counted(read, 'settlement')}",
+            hint=f"{why}; mend the lists or the layout and import again",
         )
     if not json:
         typer.echo(f"written to {out}")

@@ -17,6 +17,7 @@ from grouper.intake.fields import TABLES
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 _CHUNK = 1 << 20
 _DOCUMENTS = 1 << 14
+_DEEP = "nested too deeply for a settlement list"
 
 Node = dict[str, Any]
 
@@ -95,7 +96,7 @@ class _Gathered:
         for table, columns in self._rows.items():
             numbers, labels, rows = zip(*self._places[table], strict=True)
             arrays = {
-                name: pa.array(values, pa.string())
+                name: _texts(values)
                 for name, values in zip(self._names[table], columns, strict=True)
                 if any(value is not None for value in values)
             }
@@ -107,6 +108,14 @@ class _Gathered:
             mine = damaged if table == "setlinfo" else ()
             yield Batch(table, "", 1, pa.table(arrays | own), mine)
         self._rows, self._places, self._damaged, self._documents = {}, {}, [], 0
+
+
+def _texts(values: list[str | None]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:  # half a character, which JSON can write and UTF-8 cannot
+        whole = [text and text.encode("utf-8", "replace").decode() for text in values]
+        return pa.array(whole, pa.string())
 
 
 def _text(value: Any) -> str | None:
@@ -150,7 +159,7 @@ def _list_in(value: Any, row: int) -> Node | Damaged:
 def _decoded(text: str) -> Any:
     try:
         return json.loads(text, parse_float=str, parse_int=str)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return None
 
 
@@ -185,6 +194,8 @@ def _lines(stream: TextIO, _: str) -> Iterator[tuple[int, Node | Damaged]]:
             value = json.loads(line, parse_float=str, parse_int=str)
         except json.JSONDecodeError as error:
             yield row, Damaged(row, f"not JSON: {error.msg} at column {error.colno}")
+        except RecursionError:
+            yield row, Damaged(row, _DEEP)
         else:
             yield row, _list_in(value, row)
 
@@ -210,6 +221,8 @@ def _values(stream: TextIO, file: str) -> Iterator[tuple[int, Node | Damaged]]:
             continue
         try:
             value, end = decoder.raw_decode(text, position)
+        except RecursionError as error:
+            raise _broken(file, _DEEP, lines + text.count("\n", 0, position) + 1) from error
         except json.JSONDecodeError as error:
             more = stream.read(max(_CHUNK, len(text)))
             if more:

@@ -15,7 +15,7 @@ from grouper.intake.columns import AGGREGATES, Made, sums_of
 from grouper.intake.fields import TABLES
 from grouper.intake.layout import Layout
 from grouper.intake.match import Keys
-from grouper.intake.values import quoted
+from grouper.intake.values import fitting, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -267,7 +267,7 @@ class Joined:
             f" AS {AGGREGATES[name]} ON {AGGREGATES[name]}.n = s.n"
             for name in self._children
         ]
-        columns = ", ".join(f"{one.sql} AS {one.column.name}" for one in made)
+        columns = ", ".join(f"{fitting(one.sql, one.column)} AS {one.column.name}" for one in made)
         return (
             f"SELECT {columns} FROM (SELECT * FROM s WHERE {within}) AS s {' '.join(joins)}"
             f" WHERE s.n NOT IN (SELECT n FROM verdict WHERE {within}) ORDER BY s.n"

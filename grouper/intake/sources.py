@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,10 +183,10 @@ def _pieces(
 
 
 def _no_twice(columns: Sequence[str], file: Path) -> None:
-    for name in columns:
-        if columns.count(name) > 1:
+    for name, times in Counter(columns).items():
+        if times > 1:
             raise CaseTableError(
-                f"the column {name} stands {columns.count(name)} times",
+                f"the column {name} stands {times} times",
                 file=file.name,
                 column=name,
                 hint="give each column a name of its own",

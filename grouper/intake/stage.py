@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from grouper.cases import COLUMNS
 from grouper.errors import CaseTableError, OutputError
 from grouper.intake.batches import DOCUMENT, LABEL, PLACE, Batch, Source
+from grouper.intake.columns import columns_by_field
 from grouper.intake.fields import TABLES, As
 from grouper.intake.layout import Layout
 from grouper.intake.match import Keys, choose_keys, matched
@@ -22,6 +24,7 @@ from grouper.intake.values import (
     Reading,
     add_functions,
     column,
+    fitting,
     mapped,
     plain,
     quoted,
@@ -30,6 +33,9 @@ from grouper.intake.values import (
 
 if TYPE_CHECKING:
     import duckdb
+
+_GIVES = columns_by_field()
+_NUMBERS = (As.WHOLE, As.FLOOR, As.NEAREST)
 
 # What a row needs besides its fields: where it stood, and what of it could not be read.
 _PLACES = ("_seq", "_file", "_row", "_document")
@@ -67,7 +73,7 @@ def work_database(folder: Path, memory: str, threads: int) -> Iterator[duckdb.Du
             f"the import does not fit into {memory} of memory",
             hint="give it more: --memory 4GB, or check the free space of the output's disk",
         ) from error
-    except duckdb.IOException as error:
+    except (duckdb.IOException, duckdb.TransactionException) as error:
         raise OutputError(
             f"the work database cannot be written: {str(error).partition(chr(10))[0]}",
             hint="make room on the disk of the output folder and give the same command again",
@@ -185,6 +191,9 @@ class Stage:
         if rows.num_rows == 0:
             self._count(batch.table, len(batch.damaged))
             return
+        used = matched(batch.table, rows.schema.names, self._layout).values()
+        known = {DOCUMENT, PLACE, "_file"}.union(*used)
+        rows = rows.select([at for at, name in enumerate(rows.schema.names) if name in known])
         rows = rows.append_column("_at", pa.array(np.arange(rows.num_rows)))
         self.db.register("arriving", rows)
         query = self._select(batch.table, rows.schema, batch.first)
@@ -242,6 +251,8 @@ class Stage:
             kinds = [_plain(schema.field(one).type) for one in theirs]
             said = self._layout.values.get(name, {})
             there, value = self._steps(name, theirs, kinds, read, said, steps)
+            for one in _GIVES.get((table, name), ()) if read in _NUMBERS else ():
+                value = fitting(value, COLUMNS[one])
             steps[-1].append(f"{value} AS {name}")
             if read not in (As.TEXT, As.CODE):
                 steps[-1].append(there)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from grouper.cases import Kind
+from grouper.cases import Column, Kind
 from grouper.cases.cells import PLAIN, read_cell
 from grouper.intake.fields import As
 from grouper.intake.layout import Layout
@@ -43,6 +43,8 @@ _SPACES = (9, 10, 13, 160, 12288, 0x200B, 0xFEFF)
 """Characters beside the blank that are cut from both ends, the Chinese blank among them."""
 
 _KINDS = {As.WHOLE: Kind.INTEGER, As.MONEY: Kind.MONEY, As.TIME: Kind.TIME}
+
+_WIDTHS = {pa.int8(): "TINYINT", pa.int16(): "SMALLINT", pa.int32(): "INTEGER"}
 
 _ZONE = "Asia/Shanghai"
 _TRUE = ("1", "1.0", "y", "yes", "t", "true", "是", "主要")
@@ -217,6 +219,12 @@ def plain(text: str) -> str:
     wide = quoted("".join(map(chr, (*kept, *(PLAIN.keys() - kept)))))
     mended = f"trim(translate({text}, {wide}, {quoted(''.join(kept.values()))}))"
     return f"CASE WHEN strlen({text}) = length({text}) THEN {text} ELSE {mended} END"
+
+
+def fitting(value: str, column: Column) -> str:
+    """A whole number, or null where a column does not hold it."""
+    kind = _WIDTHS.get(column.type)
+    return f"TRY_CAST({value} AS {kind})" if kind else value
 
 
 def trimmed(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -118,7 +119,7 @@ def admit(run: Path, region: Path) -> None:
         OutputError: the folder holds something else, lies among the region's files, or cannot be
             written.
     """
-    if fault := within_region(str(run.resolve()), str(region.resolve())):
+    if fault := within_region(os.path.realpath(run), os.path.realpath(region)):
         raise OutputError(f"{run} {fault}", hint="choose another --out")
     try:
         if run.exists() and not run.is_dir():

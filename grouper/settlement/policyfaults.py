@@ -48,7 +48,7 @@ def _later(found: list[ErrorDetails], tables: Mapping[str, Any]) -> Iterator[Err
         for one in new:
             if not one["loc"]:
                 return
-            rest = _without(rest, one["loc"])
+            rest = {"id": ""} | _without(rest, one["loc"])
         try:
             Policy.model_validate(rest)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -443,3 +444,43 @@ def test_what_may_mean_two_things_is_no_value(tmp_path: Path) -> None:
     assert [(r["reason"], r["detail"]) for r in rejected[: len(rows)]] == [
         ("unreadable", f"{field}={text}") for field, text in cells
     ]
+
+
+def test_numbers_that_no_column_holds_are_unreadable(tmp_path: Path) -> None:
+    """Of a stay that is told by its days alone, the days that no column holds are none."""
+    faults = {"age": "99999", "act_ipt_days": "40000", "gend": "300", "dscg_way": "999"}
+    tables = lists()
+    tables["setlinfo"] += [settlement(f"F{name}", **{name: text}) for name, text in faults.items()]
+    cases, rejected, _ = imported(write_csv(tmp_path / "in", tables), tmp_path / "cases")
+    assert {case["case_id"] for case in cases} == {"A1", "A2"}
+    told = {row["detail"] for row in rejected if row["table"] == "setlinfo"}
+    assert told == {f"{name}={text}" for name, text in faults.items()}
+    for row in tables["setlinfo"]:
+        del row["act_ipt_days"]
+    tables["setlinfo"][0]["dscg_time"] = "9999-12-31"
+    cases, _, _ = imported(write_csv(tmp_path / "in", tables), tmp_path / "again")
+    assert {case["case_id"]: case["los"] for case in cases}["A2"] is None
+
+
+def test_odd_documents_are_told_or_read(tmp_path: Path) -> None:
+    good, other = documents(lists())
+    good["input"]["setlinfo"]["dscg_caty"] = "\ud800"
+    source = tmp_path / "lists.jsonl"
+    source.write_text(f"{'[' * 100_000}\n{json.dumps(good)}\n{json.dumps(other)}\n")
+    cases, rejected, done = imported(source, tmp_path / "cases")
+    assert [case["dept"] for case in cases] == ["A03", "?"]
+    assert [(row["row"], row["reason"]) for row in rejected] == [(1, "damaged")]
+    assert done.counts["setlinfo"].read == 3
+    source = tmp_path / "lists.json"
+    source.write_text(f"[{json.dumps(good)},\n{'[' * 100_000}")
+    with pytest.raises(CaseTableError, match=r"lists\.json:2: nested too deeply"):
+        imported(source, tmp_path / "more")
+
+
+def test_a_hundred_thousand_columns_are_looked_through_at_once(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in", lists())
+    names = ",".join(f"c{at}" for at in range(100_000))
+    (source / "oprninfo.csv").write_text(f"mdtrt_id,oprn_oprt_code,{names}\n")
+    layout = load_layout()
+    found = open_source(str(source), layout)
+    assert len(found.columns["oprninfo"]) == 100_002

@@ -153,11 +153,14 @@ def test_the_command_tells_every_fault(tmp_path: Path) -> None:
     assert told.count("monitoring.shown: there is no indicator 'cm") == 2
     for odd, faults in (
         ("monitoring = 3", 1),
+        ("[month]\nratio = nan", 1),
         ("[monitoring]\nshown = 3", 1),
         ('[monitoring]\nshown = ["cmii", 3]', 2),
     ):
         told = typed("policy", "check", written(tmp_path, f'id = "x"\n{odd}'), code=1)
         assert told.count("error: ") == faults
+    for text in ("", "id = 3"):
+        assert "1 fault" in typed("policy", "check", written(tmp_path, text), code=1)
     assert "good" in typed("policy", "check", "guigang-points")
 
 

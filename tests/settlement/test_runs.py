@@ -227,6 +227,9 @@ def test_folder_with_other_things_is_refused(region: Path, scheme: Scheme, tmp_p
     assert (tmp_path / "a" / "letter.txt").read_text() == "dear"
     with pytest.raises(OutputError, match="run lies in cases/, which holds files of the region"):
         settle(region, scheme, region / "cases" / "run")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OutputError, match="loop cannot be written"):
+        settle(region, scheme, tmp_path / "loop")
 
 
 def test_every_case_once_with_route_and_reason(scheme: Scheme, tmp_path: Path) -> None:
