@@ -96,6 +96,8 @@ def _fault(path: Path, message: str, hint: str = _SEND_AGAIN) -> WorkbookError:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    if path.is_dir():
+        raise _fault(path, "this is a folder", f"name the workbooks in it: {path}/*.xlsx")
     if not path.is_file():
         raise _fault(path, "there is no such file", "check the path")
     try:

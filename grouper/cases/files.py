@@ -206,6 +206,12 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 def _unreadable(file: Path, form: str, encoding: str, error: Exception) -> CaseTableError:
     text, name = str(error), file.name
+    if isinstance(error, PermissionError):
+        return CaseTableError("may not be read", file=name, hint="see its permissions")
+    if "Empty CSV" in text:
+        return CaseTableError(
+            "there is no row below the header", file=name, hint="export it again, or take it away"
+        )
     if form == "csv" and ("UTF8" in text or "UTF-8" in text or "codec can't decode" in text):
         with file.open("rb") as data:
             head = data.read(4)

@@ -279,6 +279,8 @@ def _read_csv(
 
 
 def _unreadable(file: Path, error: Exception) -> CaseTableError:
+    if isinstance(error, PermissionError):
+        return CaseTableError("may not be read", file=file.name, hint="see its permissions")
     text = str(error).partition("\n")[0]
     if any(word in text for word in ("UTF8", "UTF-8", "codec can't decode")):
         return CaseTableError(

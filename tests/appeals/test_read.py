@@ -254,6 +254,8 @@ def test_rows_of_another_hospital_twice_and_damaged_files_write_nothing(
         read(one, text, cut)
     with pytest.raises(WorkbookError, match="no such file"):
         read(tmp_path / "absent.xlsx")
+    with pytest.raises(WorkbookError, match="this is a folder"):
+        read(tmp_path)
     assert not (tmp_path / "answers").exists()
     assert not list(tmp_path.glob(".*"))
 

@@ -133,3 +133,17 @@ def test_other_forms_in_a_later_block_change_nothing_else(
     assert read.column("case_id").num_chunks > 3
     with pytest.raises(CaseTableError, match=r"Row #202: admission_date: '5/1/2024'"):
         table(tmp_path / "c.csv", given + "200,I10,x,5/1/2024,1\r\n", encoding)
+
+
+def test_a_header_without_an_end_and_a_locked_file_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CaseTableError, match="no row below the header"):
+        table(tmp_path / "b.csv", "case_id,dx")
+
+    def locked(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(csvfiles, "_csv_header", locked)
+    with pytest.raises(CaseTableError, match=r"may not be read \(see its permissions"):
+        table(tmp_path / "c.csv", "case_id,dx\n")
