@@ -10,17 +10,37 @@ from cluster.ipcguard import ColumnTypeError, plain_bytes, unpacked_bytes
 MESSAGE_BYTES = 3 << 20
 """Largest Arrow IPC stream in one message; a gRPC message is 4 MiB at most by default."""
 MESSAGE_ROWS = 131_072
-"""Most cases in one message, so that the answer fits in a message too."""
+"""Most cases in one message."""
+ANSWER_BYTES = (4 << 20) - 64
+"""What gRPC's clients take by default, but for the few bytes around it."""
 UNPACKED_BYTES = 64 << 20
 """Most bytes of one message's columns, once decompressed and without dictionaries."""
 
 
-def encode(table: pa.Table | pa.RecordBatch) -> bytes:
+def encode(table: pa.Table | pa.RecordBatch, compression: str | None = None) -> bytes:
     """The table as one complete Arrow IPC stream."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write(table)
     return bytes(sink.getvalue())
+
+
+def encode_answer(answers: pa.Table) -> bytes:
+    """The answer to one message, compressed where it would not fit in a message otherwise.
+
+    Raises:
+        RequestError: it does not fit even so, since the ids of its cases came compressed.
+    """
+    data = encode(answers)
+    if len(data) > MESSAGE_BYTES:
+        data = encode(answers, "zstd")
+    if len(data) > ANSWER_BYTES:
+        raise RequestError(
+            Violation("arrow_ipc", f"the answer would have {len(data):,} bytes"),
+            hint="send the cases in several messages",
+        )
+    return data
 
 
 def decode(data: bytes, field: str, unpacked: int = UNPACKED_BYTES) -> pa.Table:

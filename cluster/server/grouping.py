@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from cluster.codec import UNPACKED_BYTES, decode, encode
+from cluster.codec import UNPACKED_BYTES, decode, encode_answer
 from cluster.drg.v1 import grouping_service_pb2 as messages
 from cluster.drg.v1 import grouping_service_pb2_grpc as service
 from cluster.errors import RequestError, Violation
@@ -204,9 +204,9 @@ def group_message(
     """Groups the cases of one message: Arrow IPC bytes in and out, and cases by status.
 
     Raises:
-        RequestError: the bytes are no Arrow IPC stream or break a limit.
+        RequestError: the bytes are no Arrow IPC stream, or they or the answer break a limit.
         CaseTableError: a needed column is missing or has the wrong type.
     """
     cases: pa.Table = decode(data, "arrow_ipc", arrow_bytes)
     answers, counts = group_counted(cases, scheme)
-    return encode(answers), counts
+    return encode_answer(answers), counts

@@ -1,6 +1,7 @@
 """Cases over the wire: results, malformed requests, streams, health and reflection."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from cluster import codec
 from cluster.client import Client
 from cluster.drg.v1 import case_pb2, explanation_pb2, grouping_service_pb2
 from cluster.drg.v1.grouping_service_pb2_grpc import GroupingServiceStub
-from cluster.errors import ServiceError
+from cluster.errors import RequestError, ServiceError
 from cluster.server.config import ServerConfig
 from grouper.errors import CaseTableError
 from grouper.explain import Explainer, model
@@ -166,6 +167,19 @@ def test_a_large_table_is_cut_to_messages(client: Client) -> None:
     answers = list(client.group_batches([cases]))
     assert len(answers) > 3
     assert sum(answer.num_rows for answer in answers) == cases.num_rows
+
+
+def test_an_answer_that_is_larger_than_its_request_fits_in_a_message(client: Client) -> None:
+    rows = 100_000
+    cases = pa.table({"case_id": [f"{row:06}" for row in range(rows)], "dx": [["K35"]] * rows})
+    (answer,) = client.group_batches([cases])
+    assert answer["case_id"].equals(cases["case_id"])
+    # Compressed, a message may hold ids that no answer can.
+    ids = pa.array([f"{row:x}".zfill(64) for row in range(rows)])
+    assert len(codec.encode_answer(pa.table({"case_id": ids}))) < codec.MESSAGE_BYTES
+    random = pa.array([hashlib.sha512(b"%d" % row).hexdigest() for row in range(rows)])
+    with pytest.raises(RequestError, match="the answer would have"):
+        codec.encode_answer(pa.table({"case_id": random}))
 
 
 def test_string_views_are_sent_as_strings(client: Client) -> None:
