@@ -46,6 +46,8 @@ def connected(
         MissingExtraError: gRPC is not installed.
         typer.BadParameter: the server is not `HOST:PORT`.
     """
+    # gRPC's own lines on a failed handshake would stand before what the error says of it.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         from cluster.channel import Credentials
         from cluster.client import Client

@@ -25,8 +25,8 @@ class Identity:
 
     Attributes:
         retry_other_procedures: None only in an overlay that leaves it to the pack it extends.
-        extends: the pack that this one changes (a folder beside it, or a built-in name); empty
-            for a full pack.
+        extends: the pack that this one changes (a folder, as seen from its own, or a
+            built-in name); empty for a full pack.
         replace: files of an overlay that stand instead of those of the pack it extends.
     """
 
