@@ -108,8 +108,12 @@ class Client:
             values: `sex`, `age`, `age_days`, `weight`, `los`, `discharge`, `dept`, `icu_hours`.
 
         Raises:
+            TypeError: a text stands where codes belong, whose letters would be taken for them.
             ServiceError: the server refused.
         """
+        for name, codes in (("dx", dx), ("px", px)):
+            if isinstance(codes, str):
+                raise TypeError(f"{name} is a list of codes: [{codes!r}]")
         case = case_pb2.Case(case_id=case_id, dx=dx, px=px, attributes=attributes, **values)
         request = grouping_service_pb2.GroupCaseRequest(
             scheme=scheme, case=case, explain=explain, nearby=nearby

@@ -55,6 +55,11 @@ def test_a_case_is_grouped(client: Client) -> None:
     assert response.result.severity == case_pb2.SEVERITY_NONE
 
 
+def test_a_text_is_no_list_of_codes(client: Client) -> None:
+    with pytest.raises(TypeError, match=r"dx is a list of codes: \['K35.900'\]"):
+        client.group_case(dx="K35.900")
+
+
 def test_a_case_without_a_group_is_a_result(client: Client) -> None:
     result = client.group_case(dx=["no such code"]).result
     assert result.status == case_pb2.GROUP_STATUS_UNGROUPED
