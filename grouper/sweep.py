@@ -109,7 +109,9 @@ def with_key(policy: Policy, key: str, value: Fraction) -> Policy:
         section = section.get(step) if isinstance(section, dict) else None
     if not isinstance(section, dict) or name not in section:
         raise PolicyError(f"there is no key '{key}'", key=key, hint=_meant(key))
-    if isinstance(section[name], bool | dict | list):
+    now = section[name]
+    words = isinstance(now, str) and not now.lstrip("-")[:1].isdigit()
+    if words or isinstance(now, bool | dict | list):
         raise PolicyError("the key does not take a number", key=key, hint="sweep one that does")
     whole = value.denominator == 1 and isinstance(section[name], int)
     section[name] = int(value) if whole else exact_text(value)

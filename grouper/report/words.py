@@ -60,6 +60,10 @@ _OWN: Final[Words] = {
         "本报告仅由运行结果目录生成；金额精确到分，点数精确到八位小数。",
         "Made from the run folder alone; money is exact to the fen, points to eight places.",
     ),
+    "footer.schemes": (
+        "本页仅由两个分组方案与所给的病例生成。",
+        "Made from the two schemes and the given cases alone.",
+    ),
     # overview
     "h.region": ("区域总览", "Region overview"),
     "h.pools": ("各统筹池月度点值", "Pools by month"),

@@ -32,6 +32,7 @@ def test_a_key_takes_its_own_kind_of_value() -> None:
         ("low.ration", "no key"),
         ("stability.min_cases", "not a whole number"),
         ("low", "does not take a number"),
+        ("low.cost", "does not take a number"),
         ("low.enabled", "does not take a number"),
         ("high.multiples", "does not take a number"),
         ("coefficient.kind", "coefficient.kind"),

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -244,12 +245,19 @@ def test_a_run_is_watched(wide: Any, page: Page, run: Path) -> None:
     wide.goto(f"{page.address}/zh/runs")
     other = run.parent / "at-work"
     (other / ".work").mkdir(parents=True)
+    (other / "log.jsonl").write_text('{"stage": "survey", "parts": 1, "seconds": 0.1}\n')
+    broken = run.parent / "broken"
+    broken.mkdir()
+    for name in ("manifest.json", "benchmarks.parquet"):
+        (broken / name).touch()
     try:
         wide.wait_for_selector("td:has-text('at-work')", timeout=12000)
         assert wide.inner_text(".state-unfinished") == "未完成"
+        assert wide.inner_text("tr:has(.state-unfinished) td >> nth=2") == "清点 ✓"
+        assert wide.inner_text("tr:has-text('broken') .state-failed") == "无法读取"
     finally:
-        (other / ".work").rmdir()
-        other.rmdir()
+        shutil.rmtree(other)
+        shutil.rmtree(broken)
     wide.click("td a:has-text('run-2024')")
     wide.wait_for_selector(".ok:has-text('个等式全部成立')")
     wide.click(".button.main")
