@@ -93,7 +93,7 @@ def test_commands_write_the_same_bytes_twice(
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     assert {"index.html", "diff.json", "migration.parquet", "changes.csv"} <= set(before)
     assert before["changes.csv"].startswith(b"\xef\xbb\xbf")
-    assert b"data-t=\"footer.schemes\"" in before["index.html"]
+    assert b'data-t="footer.schemes"' in before["index.html"]
     CliRunner().invoke(scheme_app, [*words, "--out", str(out)])
     assert before == {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     rows = pq.read_table(out / "migration.parquet").to_pylist()
