@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,6 +21,8 @@ _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?")
 _YUAN = re.compile(r"(\d+)(?:\.(\d{0,2}))?", re.ASCII)
 """Most amounts; everything else goes the exact and slower way."""
+_LONGEST = 100
+"""Characters of a number; Python itself refuses some thousands of digits."""
 
 TRUE = frozenset({"1", "true", "yes", "y", "是"})
 _FALSE = frozenset({"0", "false", "no", "n", "否"})
@@ -56,14 +59,15 @@ class Row:
         text = self.text(column)
         if not text and default is not None:
             return default
-        value = decimal_text(text)
+        value = decimal_text(text) if len(text) <= _LONGEST else None
         if value is None:
-            raise self.error(f"'{column}' is not a number: '{text}'", "write it like 1234.50")
+            raise self.error(f"'{column}' is not a number: '{text:.100}'", "write it like 1234.50")
         return value
 
     def fen(self, column: str, default: Fraction | None = None) -> int:
         """An amount in yuan with at most two places, as fen."""
-        if found := _YUAN.fullmatch(self.fields.get(column, "")):
+        text = self.fields.get(column, "")
+        if len(text) <= _LONGEST and (found := _YUAN.fullmatch(text)):
             whole, places = found.groups(default="")
             return int(whole + places.ljust(2, "0"))
         amount = self.decimal(column, default) * FEN
@@ -143,7 +147,8 @@ def read_rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Row
                 line=1,
                 hint=f"the header must name {', '.join(columns)}, with commas between them",
             )
-        if doubled := sorted({field for field in header if field and header.count(field) > 1}):
+        counts = Counter(filter(None, header))
+        if doubled := sorted(field for field, times in counts.items() if times > 1):
             raise RegionError(
                 f"column '{doubled[0]}' stands twice",
                 file=name,

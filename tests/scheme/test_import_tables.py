@@ -160,6 +160,7 @@ def test_long_form_with_lines_that_name_the_list(tmp_path: Path) -> None:
         ("ADRG", ("BRX2", "x", "I63.900"), "city.xlsx[ADRG]:6: 'BRX2' is no ADRG"),
         ("ADRG", ("BT1", "x", "见附件"), "city.xlsx[ADRG]:6: '见附件' is no code"),
         ("DRG及权重", (6, "BR29", "y", "待定"), "[DRG及权重]:7: the weight '待定' of BR29"),
+        ("DRG及权重", (6, "BR29", "y", "-1"), "[DRG及权重]:7: the weight '-1' of BR29"),
         ("DRG及权重", (6, "BR2X", "y"), "what the last character of BR2X means"),
         ("DRG及权重", (6, "BR27", "脑缺血性疾患，年龄6岁以下"), "in the name of BR27"),
         ("DRG及权重", (6, "BB15", "脑出血开颅术"), "BB15 asks for the same as BB19"),

@@ -181,6 +181,11 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], type[GrouperError], str]] = {
         RegionError,
         "add up to 0.00",
     ),
+    "a number of thousands of digits": (
+        budget(("employee", "fund_total", "2024-01", "9" * 5000)),
+        RegionError,
+        "'amount' is not a number: '999",
+    ),
     "a month without share": (
         lambda r: write_csv(
             r / "month_shares.csv",

@@ -217,7 +217,9 @@ class _Reader(RowReader):
         adrg = group_code(self.cell("adrg"))
         if adrg and adrg != code[:3]:
             self.note("adrg", f"{code} stands under {adrg}; its first three characters hold")
-        weight = self.cell("weight").strip("-/—")
+        weight = self.cell("weight")
+        if not weight.strip("-/—"):
+            weight = ""
         if weight and not _DECIMAL.fullmatch(plain(weight)):
             self.lost(f"the weight {weight!r} of {code} is no decimal")
             weight = ""
