@@ -236,21 +236,22 @@ class Client:
         """The run now and after each change, until it ended; also across a server's restart.
 
         Raises:
-            ServiceError: the server refused, or stayed away.
+            ServiceError: the server refused, or was not there to begin with.
         """
         request = run_service_pb2.WatchRunRequest(run_id=run_id)
-        failures = 0
+        failures, reached = 0, False
         while True:
             try:
                 with _told():
                     for response in self._runs.WatchRun(request, wait_for_ready=failures > 0):
-                        failures = 0
+                        failures, reached = 0, True
                         yield response.run
                         if response.run.state in ENDED:
                             return
             except ServiceError as error:
                 failures += 1
-                if error.status != "UNAVAILABLE" or failures > 3:
+                # Without a deadline the next call waits for the server for as long as it takes.
+                if error.status != "UNAVAILABLE" or not reached or failures > 3:
                     raise
 
     def cancel_run(self, run_id: str) -> run_service_pb2.Run:

@@ -197,6 +197,12 @@ def test_watching_an_unknown_run(client: Client) -> None:
     assert caught.value.status == "NOT_FOUND"
 
 
+def test_watching_where_no_server_is() -> None:
+    with Client("127.0.0.1:1") as nowhere, pytest.raises(ServiceError) as caught:
+        list(nowhere.watch_run("run"))
+    assert caught.value.status == "UNAVAILABLE"
+
+
 def test_runs_are_listed_in_pages(client: Client, region: Path) -> None:
     for number in range(3):
         run = client.start_run(**NAMES, out=f"listed-{number}")
