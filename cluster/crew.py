@@ -47,16 +47,21 @@ class _Slot:
 
 
 class Crew:
-    """The workers: started, joined when warm, replaced when lost."""
+    """The workers: started, joined when warm, replaced when lost.
 
-    def __init__(self, size: int) -> None:
+    Args:
+        folder: where they are to stand; None where Ray was started there.
+    """
+
+    def __init__(self, size: int, folder: str | None) -> None:
+        self._folder = folder
         self._failed_starts = 0
         self.sender = Sender()
         self._actor = ray.remote(num_cpus=1, max_restarts=0)(Worker)
         self.slots = [self._start(_Slot(None, None)) for _ in range(size)]
 
     def _start(self, slot: _Slot) -> _Slot:
-        slot.actor = self._actor.options(scheduling_strategy="SPREAD").remote()
+        slot.actor = self._actor.options(scheduling_strategy="SPREAD").remote(self._folder)
         slot.starting = slot.actor.pid.remote()
         return slot
 

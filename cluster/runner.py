@@ -67,7 +67,9 @@ class RayRunner:
         if address is not None and workers <= 1:
             workers = int(ray.cluster_resources().get("CPU", 1))
         self._workers = max(1, workers)
-        self._crew: Crew | None = crew.Crew(self._workers)
+        # A local Ray is started here, a running one was somewhere else.
+        folder = None if address is None else os.getcwd()  # noqa: PTH109 - told as a text
+        self._crew: Crew | None = crew.Crew(self._workers, folder)
 
     @property
     def workers(self) -> int:

@@ -4,9 +4,11 @@ import os
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cluster.parcel import Receiver
+from grouper.errors import RunError
 from grouper.kernels import load_all
 
 
@@ -34,9 +36,18 @@ class Outcome:
 
 
 class Worker:
-    """Loads the kernels when it starts and keeps what the tasks of one `map` call share."""
+    """Loads the kernels when it starts and keeps what the tasks of one `map` call share.
 
-    def __init__(self) -> None:
+    Args:
+        folder: where the driver stands, so that relative paths mean the same here; None where the
+            worker was started there.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._elsewhere = folder is not None
+        if folder is not None:
+            # Rather no file than one that is called the same where Ray was started.
+            os.chdir(folder if Path(folder).is_dir() else "/")
         load_all()
         self._receiver = Receiver()
         self._shared_ref: Any = None
@@ -54,5 +65,15 @@ class Worker:
             self._shared_ref = ref
         try:
             return Outcome(pickle.dumps(task(self._shared, item), pickle.HIGHEST_PROTOCOL))
+        except FileNotFoundError as error:
+            return Outcome(error=_not_here(error) if self._elsewhere else error)
         except Exception as error:  # noqa: BLE001 - it is handed on, not swallowed
             return Outcome(error=error)
+
+
+def _not_here(error: FileNotFoundError) -> RunError:
+    told = error.filename or str(error).partition(". Detail")[0]
+    return RunError(
+        f"a worker of the Ray cluster does not find {told}",
+        hint="every Ray node must see the same folders under the same paths",
+    )

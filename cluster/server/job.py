@@ -17,8 +17,8 @@ from typing import Any, TextIO
 
 from cluster.tracing import TracedRunner, Tracing
 from grouper.cases import open_cases
-from grouper.cli.options import running
 from grouper.errors import GrouperError, RunError
+from grouper.execution import open_runner
 from grouper.run import rerun
 from grouper.run.work import locked
 from grouper.scheme import load_scheme
@@ -119,13 +119,17 @@ def _settle(order: dict[str, Any], out: TextIO, tracing: Tracing) -> None:
         rows = [part.rows for part in source.parts]
         reporter = Reporter(out, [] if min(rows, default=-1) < 0 else rows)
         _wait_for_folder(out_folder)
-        with running(order["workers"], order["ray"]) as runner:
+        runner = open_runner(order["workers"], order["ray"])
+        if tracing.on:
+            runner = TracedRunner(runner, tracing)
+        try:
             rerun(
-                *(region, scheme, policy, out_folder),
-                TracedRunner(runner, tracing) if tracing.on else runner,
+                *(region, scheme, policy, out_folder, runner),
                 encoding=encoding,
                 progress=reporter.progress,
             )
+        finally:
+            runner.close()
     reporter.say("succeeded")
 
 

@@ -103,10 +103,6 @@ def running(workers: int, ray: str | None) -> Iterator[Runner]:
     from grouper.execution import open_runner
 
     runner = open_runner(workers, ray)
-    if ray is not None:
-        from grouper.cli.elsewhere import ElsewhereRunner
-
-        runner = ElsewhereRunner(runner)
     try:
         yield runner
     finally:
