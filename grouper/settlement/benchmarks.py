@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from grouper.errors import InputsError, PolicyError
-from grouper.settlement.numbers import SCALE, half_up, p8
+from grouper.settlement.numbers import SCALE, half_up, p8, p8_ratio
 from grouper.settlement.policy import High, Policy, Weights
 from grouper.settlement.region import LEVELS
 from grouper.settlement.statistics import Group, Population
@@ -274,7 +274,7 @@ def _levels(
             if basic:
                 coefficient = p8(policy.coefficient.basic_value)
             elif mean is not None and region is not None:
-                coefficient = p8(mean / region)
+                coefficient = p8_ratio(mean, region)
             elif group.sums[level].count and region is not None:
                 coefficient = 0
         high_mean = mean if policy.high.mean == "level" else region

@@ -40,6 +40,11 @@ def p8(value: Fraction | int) -> int:
     return half_up(value.numerator * SCALE, value.denominator)
 
 
+def p8_ratio(one: Fraction, other: Fraction) -> int:
+    """One / other as an integer of 1e-8, rounded half-up."""
+    return half_up(one.numerator * other.denominator * SCALE, one.denominator * other.numerator)
+
+
 def exact(value: Decimal | int | str) -> Fraction:
     """A decimal as an exact rational."""
     return Fraction(value)

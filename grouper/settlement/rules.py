@@ -20,7 +20,7 @@ from grouper.kernels.points import (
     TERM_COLUMNS,
     TOTAL_COST,
 )
-from grouper.kernels.wide import LIMB_BITS, LIMBS, WIDE_BITS
+from grouper.kernels.wide import WIDE_BITS
 from grouper.settlement.benchmarks import Benchmark, Benchmarks, LevelBenchmark
 from grouper.settlement.numbers import FEN, MAX_FEN, SCALE, half_up, rounded
 from grouper.settlement.policy import BY_HOSPITAL, Policy
@@ -33,7 +33,7 @@ NORMAL, HIGH, LOW, BAND, UNSTABLE, UNGROUPED, AMBIGUOUS = range(len(CLASSES))
 ANY_COST = 2**63 - 1
 COST_COLUMN: Final = {"total_cost": TOTAL_COST, "compliant_cost": COMPLIANT_COST}
 """Values of COST by name of the column."""
-_LIMB_MASK = 2**LIMB_BITS - 1
+_NO_TERMS = bytes(8 * TERM_COLUMNS)
 _FACTOR_BITS = 40
 _WHOLE = Fraction(1)
 
@@ -149,8 +149,7 @@ def _stable(benchmark: Benchmark, level: LevelBenchmark, policy: Policy) -> list
     assert base is not None  # a group without a weight is unstable
     # A coefficient by hospital comes with the case, as its factor.
     by_hospital = policy.coefficient.kind in BY_HOSPITAL
-    coefficient = _WHOLE if by_hospital else Fraction(level.coefficient, SCALE)
-    full = base * coefficient
+    full = Fraction(base) if by_hospital else Fraction(base * level.coefficient, SCALE)
     rules = []
     if level.high_above is not None:
         rules.append(_high(benchmark, level, full, policy))
@@ -255,22 +254,22 @@ def compile_rules(cells: Sequence[Sequence[Rule]], *, factors: bool = False) -> 
     """
     start = np.zeros(len(cells) + 1, np.int32)
     np.cumsum([len(rules) for rules in cells], out=start[1:])
-    bounds, terms = [], []
+    bounds, terms = [], bytearray()
     for rule in (rule for rules in cells for rule in rules):
         # Points beyond 63 bits are left to the terms, where the kernel says that they do not fit.
         fixed = 0 <= rule.fixed <= ANY_COST and not factors
         # In the order of the columns: COST, LOWEST, HIGHEST, CLASS, FIXED, CAP, WEIGHTED.
         points, cap = rule.fixed if fixed else -1, min(rule.cap, ANY_COST)
         bounds.append((rule.cost, rule.lowest, rule.highest, rule.kind, points, cap, rule.weighted))
-        terms.append([0] * TERM_COLUMNS if fixed else _terms(rule, factors=factors))
+        terms += _NO_TERMS if fixed else _terms(rule, factors=factors)
     return RuleTable(
         start,
         np.array(bounds, np.int64).reshape(-1, BOUND_COLUMNS),
-        np.array(terms, np.uint64).reshape(-1, TERM_COLUMNS),
+        np.frombuffer(terms, "<u8").astype(np.uint64).reshape(-1, TERM_COLUMNS),
     )
 
 
-def _terms(rule: Rule, *, factors: bool) -> list[int]:
+def _terms(rule: Rule, *, factors: bool) -> bytes:
     slope, offset = rule.slope, rule.offset
     below = slope.denominator * offset.denominator * (SCALE if factors else 1)
     a = slope.numerator * offset.denominator
@@ -284,11 +283,11 @@ def _terms(rule: Rule, *, factors: bool) -> list[int]:
             "the exact mean of a group has more digits than the engine computes with",
             hint="blend fewer years of history, or give blending weights with fewer digits",
         )
-    return [*_limbs(a), *_limbs(c % 2**WIDE_BITS), *_limbs(below)]
+    return _limbs(a) + _limbs(c) + _limbs(below)
 
 
-def _limbs(number: int) -> list[int]:
-    return [(number >> (LIMB_BITS * place)) & _LIMB_MASK for place in range(LIMBS)]
+def _limbs(number: int) -> bytes:
+    return number.to_bytes(WIDE_BITS // 8, "little", signed=True)
 
 
 def too_large(case_id: str) -> InputsError:
