@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from grouper.folded import Folded
 from grouper.quality.evaluate import Plan
 from grouper.run import stages, values
 from grouper.run.beside import SideSums
-from grouper.run.books import POINT_COLUMNS, AccountTotal
+from grouper.run.books import POINT_COLUMNS, AccountTotal, PointSums
 from grouper.run.context import Context
 from grouper.run.folder import finish
 from grouper.run.late import Closed
@@ -46,6 +46,7 @@ from grouper.run.tally import (
     with_factors,
 )
 from grouper.run.versions import write_versions
+from grouper.run.work import Done
 from grouper.settlement.benchmarks import (
     Benchmarks,
     PublishedWeight,
@@ -146,11 +147,12 @@ class Driver:
         statistics, benchmarks, pricing = priced.result()
         self.manifest.warnings += benchmarks.warnings
         write_versions(self.context, plan, pricing, duplicates)
+        pointed = self._begin_points(pricing)
         reviewed = with_factors(grouped.reviewed, halved, pricing)
         closed = Closed(self.context)
         reviewed = closed.reviewed(reviewed, accounts)
         deciding = aside.submit(self._decide, benchmarks, pricing, accounts, reviewed)
-        paid, simulated, daily = self._points(pricing, grouped, accounts)
+        paid, simulated, daily = self._points(pointed, grouped, accounts)
         decided = deciding.result()
         self.manifest.warnings += decided.warnings
         quota = self.policy.supervision.review_quota
@@ -162,6 +164,7 @@ class Driver:
         late = late_sums(self.region, paid, self.manifest.warnings)
         per_diem = settle_per_diem(self.region, self.policy, year, daily)
         value = side_values(self.context, paid, simulated)
+        valued = self._begin_values(pricing, benchmarks, decided, value, per_diem)
         basis = Basis(
             self.region, self.context.scheme, self.policy, self.codes, accounts, statistics,
             benchmarks,
@@ -169,7 +172,7 @@ class Driver:
         settling = aside.submit(
             settle, self.out, basis, year, self.numbers, paid, extras, books, reuse
         )
-        written = self._values(pricing, benchmarks, decided, value, per_diem)
+        written = self._values(valued, accounts, decided)
         outcome = Outcome(
             basis, settling.result(), per_diem, written.beside, late, closed.late_cases()
         )
@@ -313,11 +316,15 @@ class Driver:
         ]
         return Decided({}, [], {"without_effect": len(told)}, told)
 
+    def _begin_points(self, pricing: values.Pricing) -> Iterator[PointSums]:
+        shared = values.PointsShared(str(self.out), pricing)
+        return self.runner.map(values.points_task, shared, self.numbers)
+
     def _points(
-        self, pricing: values.Pricing, grouped: Grouped, accounts: Accounts
+        self, pointed: Iterator[PointSums], grouped: Grouped, accounts: Accounts
     ) -> tuple[dict[AccountKey, Account], dict[AccountKey, Account], dict[AccountKey, Account]]:
         """Accounts with their points: paid, simulated, per day."""
-        totals = self._point_totals("points", pricing)
+        totals = self._point_totals("points", pointed, accounts)
         keys = accounts.keys()
         simulated = {
             keys[a]: Account(cases=cases, points=points)
@@ -330,11 +337,11 @@ class Driver:
             books.append({keys[a]: book for a, book in known.items()})
         return books[0], simulated, books[1]
 
-    def _point_totals(self, stage: str, pricing: values.Pricing) -> PointTotals:
-        shared = values.PointsShared(str(self.out), pricing)
-        totals = PointTotals(pricing.accounts.size)
-        results = self.runner.map(values.points_task, shared, self.numbers)
-        for part in self.context.each(stage, results, len(self.numbers)):
+    def _point_totals(
+        self, stage: str, pointed: Iterator[PointSums], accounts: Accounts
+    ) -> PointTotals:
+        totals = PointTotals(accounts.size)
+        for part in self.context.each(stage, pointed, len(self.numbers)):
             totals.add(part)
         return totals
 
@@ -360,21 +367,21 @@ class Driver:
         recomputed = with_coefficients(benchmarks, own)
         pricing = make_pricing(self.context, self.people, recomputed, plan, halved)
         books = {key: replace(account, points=0) for key, account in paid.items()}
-        totals = self._point_totals("year points", pricing)
+        totals = self._point_totals("year points", self._begin_points(pricing), plan.accounts)
         keys = plan.accounts.keys()
         for a, (_, points) in zip(*totals.paid.rows(), strict=True):
             books[keys[a]].points = points
         again = self._decide(recomputed, pricing, plan.accounts, reviewed)
         return books, again.extras
 
-    def _values(
+    def _begin_values(
         self,
         pricing: values.Pricing,
         benchmarks: Benchmarks,
         decided: Decided,
         point_value: Mapping[tuple[str, str], int],
         per_diem: PerDiemMonths,
-    ) -> Written:
+    ) -> Iterator[Done]:
         accounts = pricing.accounts
         shared = values.ValuesShared(
             str(self.out),
@@ -385,13 +392,15 @@ class Driver:
             decided.by_part,
             self.policy.participation.side_by_side,
         )
+        return self.runner.map(values.values_task, shared, self.numbers)
+
+    def _values(self, valued: Iterator[Done], accounts: Accounts, decided: Decided) -> Written:
         cases = 0
         paid = AccountTotal(accounts.size, POINT_COLUMNS)
         beside = Folded(SideSums.join)
         digests: dict[str, str] = {}
         classes: Counter[str] = Counter()
-        results = self.runner.map(values.values_task, shared, self.numbers)
-        for done in self.context.each("values", results, len(self.numbers)):
+        for done in self.context.each("values", valued, len(self.numbers)):
             result: values.ValuesResult = done.result
             paid.add(result.written.paid)
             beside.add(result.beside)
