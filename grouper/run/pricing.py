@@ -74,7 +74,7 @@ def with_coefficients(benchmarks: Benchmarks, own: Benchmarks) -> Benchmarks:
             replace(
                 drg,
                 levels=tuple(
-                    replace(level, coefficient=now.coefficient)
+                    level._replace(coefficient=now.coefficient)
                     for level, now in zip(drg.levels, new.levels, strict=True)
                 ),
             )

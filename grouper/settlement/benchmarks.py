@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from grouper.errors import InputsError, PolicyError
 from grouper.settlement.numbers import SCALE, half_up, p8, p8_ratio
@@ -32,8 +32,7 @@ class PublishedWeight(Protocol):
         """Stable group (稳定病组)."""
 
 
-@dataclass(frozen=True, slots=True)
-class LevelBenchmark:
+class LevelBenchmark(NamedTuple):
     """What holds for a DRG at one hospital level.
 
     Attributes:

@@ -6,9 +6,9 @@ The kernel and `Rule.points` are two evaluations of the same numbers; property t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +38,7 @@ _FACTOR_BITS = 40
 _WHOLE = Fraction(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """Points of the cases of one class in one cell.
 
     Attributes:
@@ -86,8 +85,7 @@ class Rule:
 
         Rounding keeps order, so the cap may be rounded on its own.
         """
-        return replace(
-            self,
+        return self._replace(
             fixed=rounded(self.offset * keep) if self.fixed >= 0 else -1,
             slope=self.slope * keep,
             offset=self.offset * keep,

@@ -8,7 +8,7 @@ sums do not depend on how the cases were split.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -68,7 +68,7 @@ class SumTotal:
         self._count = np.zeros(cells, np.int64)
         self._total = np.zeros((cells, 2), np.int64)
         self._squares = np.zeros((cells, 4), np.int64)
-        self._rows: list[tuple[int, list[int], list[int]]] = []
+        self._sums: list[Sums] = []
 
     def add(self, part: CellSums) -> None:
         """Add a part."""
@@ -76,23 +76,23 @@ class SumTotal:
         self._total[:, 0] += part.total & 0xFFFFFFFF
         self._total[:, 1] += part.total >> _DIGIT
         self._squares += part.squares
-        self._rows = []
+        self._sums = []
 
     def of(self, cell: int) -> Sums:
         """The exact sums of one cell."""
-        if not self._rows:
-            columns = (self._count, self._total, self._squares)
-            self._rows = list(zip(*(column.tolist() for column in columns), strict=True))
-        count, total, squares = self._rows[cell]
-        return Sums(count, _number(total), _number(squares))
+        if not self._sums:
+            numbers = (self._count.tolist(), _numbers(self._total), _numbers(self._squares))
+            self._sums = list(map(Sums, *numbers))
+        return self._sums[cell]
 
 
-def _number(digits: list[int]) -> int:
-    """The number of these digits, lowest first."""
-    number = 0
-    for digit in reversed(digits):
-        number = (number << _DIGIT) + digit
-    return number
+def _numbers(digits: Ints) -> list[int]:
+    """The numbers whose digits stand in rows, lowest first."""
+    number = np.zeros(len(digits), object)
+    for column in digits.T[::-1]:
+        number = (number << _DIGIT) + column.astype(object)
+    found: list[int] = number.tolist()
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,17 +174,24 @@ def population(drgs: int, years: Sequence[tuple[Fraction, CellTotals]]) -> Popul
     groups = []
     for drg in range(drgs):
         own = slice(drg * len(LEVELS), (drg + 1) * len(LEVELS))
-        by_year = [[sum(year[own], Sums()), *year[own]] for year in cells]
+        by_year = [[_whole(year[own]), *year[own]] for year in cells]
         places = list(zip(*by_year, strict=True))
-        sums = tuple(place[0] if len(place) == 1 else sum(place, Sums()) for place in places)
+        sums = tuple(place[0] if len(place) == 1 else _whole(place) for place in places)
         groups.append(Group(sums, tuple(_blend(weights, place) for place in places)))
-    overall = [sum(year, Sums()) for year in cells]
+    overall = [_whole(year) for year in cells]
     return Population(
         tuple(groups),
         _blend(weights, overall),
         sum(sums.count for sums in overall),
         explained([group.sums[0] for group in groups]),
     )
+
+
+def _whole(parts: Iterable[Sums]) -> Sums:
+    """The sums of all parts together."""
+    rows = [(part.count, part.total, part.squares) for part in parts]
+    count, total, squares = zip(*rows, strict=True) if rows else ((), (), ())
+    return Sums(sum(count), sum(total), sum(squares))
 
 
 def explained(groups: Sequence[Sums]) -> Fraction | None:
@@ -194,7 +201,7 @@ def explained(groups: Sequence[Sums]) -> Fraction | None:
         (SST − ΣSSW) / SST; None where there is no case or all costs are equal.
     """
     known = [group for group in groups if group.count]
-    whole = sum(known, Sums())
+    whole = _whole(known)
     if not whole.count:
         return None
     spread = _spread(whole)
