@@ -44,6 +44,9 @@ proto: $(READY)
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file requirements.lock
+	echo "ray[default]" | $(BIN)/uv pip compile - --constraint requirements.lock --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+		--output-file cluster/deploy/kuberay.lock
 
 # An offline folder for a machine without a network: BUNDLE=folder EXTRAS="cluster web".
 BUNDLE ?= dist/grouper-offline

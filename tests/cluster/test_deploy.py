@@ -90,6 +90,19 @@ def test_ray_in_the_manifests_is_the_locked_one() -> None:
     assert [spec["rayVersion"] for spec in clusters] == [version("ray")] * 2
 
 
+def test_the_image_holds_what_the_operator_talks_to() -> None:
+    """KubeRay's probes and jobs go through Ray's dashboard, which Ray alone does not bring."""
+    pins = [
+        dict(re.findall(r"^([\w.-]+)(?:\[\w+\])?==(\S+)", file.read_text(), re.MULTILINE))
+        for file in (DEPLOY / "kuberay.lock", PROJECT / "requirements.lock")
+    ]
+    more, ours = pins
+    assert {"ray", "aiohttp", "aiohttp-cors", "opencensus"} <= more.keys()
+    assert all(more[name] == ours[name] for name in more.keys() & ours.keys())
+    assert "://" not in (DEPLOY / "kuberay.lock").read_text()
+    assert "-r requirements.lock -r kuberay.lock" in (DEPLOY / "Dockerfile").read_text()
+
+
 def test_the_shipped_settings_are_taken(tmp_path: Path) -> None:
     settings = tomllib.loads((DEPLOY / "server.toml").read_text())
     principals = tomllib.loads((DEPLOY / "principals.example.toml").read_text())
