@@ -203,7 +203,9 @@ def _knock(address: str) -> None:
         RunError: nobody does.
     """
     host, colon, port = address.rpartition(":")
-    if not colon or not host or "/" in host:
+    if colon and not host:
+        raise _silent(address, ValueError("the host is missing"))
+    if not colon or "/" in host:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()

@@ -223,9 +223,10 @@ def test_ray_that_was_imported_too_early() -> None:
     assert "RunError: a local Ray does not start: ray was imported before" in error
 
 
-def test_an_address_without_a_cluster() -> None:
-    last = told("RayRunner(1, '127.0.0.1:9')", dict(os.environ)).splitlines()[-1]
-    assert "no Ray cluster answers at 127.0.0.1:9" in last
+@pytest.mark.parametrize("address", ["127.0.0.1:9", ":9"])
+def test_an_address_without_a_cluster(address: str) -> None:
+    last = told(f"RayRunner(1, '{address}')", dict(os.environ)).splitlines()[-1]
+    assert f"no Ray cluster answers at {address}: " in last
 
 
 def test_local_ray_is_for_this_machine_only(runner: RayRunner) -> None:
