@@ -123,7 +123,7 @@ class Sums:
         """Coefficient of variation, population sd / mean, for display."""
         if self.total == 0:
             return None
-        return math.sqrt(Fraction(self.count * self.squares - self.total**2) / self.total**2)
+        return math.sqrt((self.count * self.squares - self.total**2) / self.total**2)
 
 
 @dataclass(frozen=True, slots=True)
