@@ -40,7 +40,7 @@ def main() -> None:
             "explain a case": [str(grouper), "explain", "--scheme", "chs-core", "--dx", "K35.900"],
             "import ray": [sys.executable, "-c", "import ray"],
             "a worker's start": [
-                *(sys.executable, "-c", "from cluster.worker import Worker; Worker()")
+                *(sys.executable, "-c", "from cluster.worker import Worker; Worker(None)")
             ],
         }
         rows, found = [], {}
