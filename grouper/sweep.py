@@ -110,7 +110,7 @@ def with_key(policy: Policy, key: str, value: Fraction) -> Policy:
     if not isinstance(section, dict) or name not in section:
         raise PolicyError(f"there is no key '{key}'", key=key, hint=_meant(key))
     now = section[name]
-    words = isinstance(now, str) and not now.lstrip("-")[:1].isdigit()
+    words = isinstance(now, str) and decimal_text(now.partition("/")[0]) is None
     if words or isinstance(now, bool | dict | list):
         raise PolicyError("the key does not take a number", key=key, hint="sweep one that does")
     whole = value.denominator == 1 and isinstance(section[name], int)

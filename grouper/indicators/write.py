@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from grouper.errors import OutputError
 from grouper.indicators.supervise import CASES, RATES, Supervised
+from grouper.newfolder import new_folder
 from grouper.parts import ParquetFile
 from grouper.report.spreadsheet import write_for_people
 
@@ -73,17 +74,12 @@ def write_supervision(folder: Path, found: Supervised) -> dict[str, int]:
     Raises:
         OutputError: the folder holds something else, or cannot be written.
     """
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if there and not there & {f"{name}.parquet" for name in ("signals", "rates", "cases")}:
-        raise OutputError(
-            f"{folder} holds something else",
-            hint="name a new folder, or one that this command has written",
-        )
     ids = ("case_id", "other_case_id", "shows")
-    rows = {
-        "rates": write_batches(folder, "rates", RATES, found.rates()),
-        "cases": write_batches(folder, "cases", CASES, found.cases(), ids),
-    }
-    rises = found.case_mix_rises()
-    write_tables(folder, {"case_mix_rises": rises, "signals": found.signals_table()})
+    with new_folder(folder, mark="signals.parquet") as making:
+        rows = {
+            "rates": write_batches(making, "rates", RATES, found.rates()),
+            "cases": write_batches(making, "cases", CASES, found.cases(), ids),
+        }
+        rises = found.case_mix_rises()
+        write_tables(making, {"case_mix_rises": rises, "signals": found.signals_table()})
     return rows | {"case_mix_rises": rises.num_rows}

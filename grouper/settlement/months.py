@@ -16,7 +16,6 @@ from grouper.settlement.numbers import (
     SCALE,
     half_up,
     money,
-    must_fit,
     p8,
     points_text,
     yuan_text,
@@ -217,6 +216,21 @@ def settle_months(
     return Months(values, statements, warnings)
 
 
+def check_point_value(value: int, pool: str, month: str) -> None:
+    """See that a column holds a point value.
+
+    Raises:
+        InputsError: it is absurd.
+    """
+    if value >= 2**63:
+        raise InputsError(
+            f"the point value of pool '{pool}' in {month} is {points_text(value)} yuan, "
+            "which is too large to be computed with",
+            hint="check the amounts in budget.csv, rates.csv and closed.csv, and the costs of"
+            " these cases",
+        )
+
+
 def point_values(
     region: Region,
     policy: Policy,
@@ -265,7 +279,7 @@ def point_values(
     for pool, month in sorted(closed_places(region.statements)):
         values[pool, month] = _closed_value(region, pool, month)
     for (pool, month), entry in values.items():
-        must_fit(entry.value, pool, month)
+        check_point_value(entry.value, pool, month)
     return values
 
 

@@ -13,7 +13,6 @@ from typing import Final
 
 from grouper.cases.registry import FEN as FEN
 from grouper.cases.registry import MAX_FEN as MAX_FEN
-from grouper.errors import InputsError
 
 PLACES = 8
 SCALE: Final[int] = 10**PLACES
@@ -71,18 +70,3 @@ def points_text(points: int) -> str:
     """An integer of 1e-8 with eight places, for messages: ``88.77225781``."""
     sign = "-" if points < 0 else ""
     return f"{sign}{abs(points) // SCALE}.{abs(points) % SCALE:08d}"
-
-
-def must_fit(value: int, pool: str, month: str) -> None:
-    """Fail where no column holds a point value.
-
-    Raises:
-        InputsError: it is absurd.
-    """
-    if value >= 2**63:
-        raise InputsError(
-            f"the point value of pool '{pool}' in {month} is {points_text(value)} yuan, "
-            "which is too large to be computed with",
-            hint="check the amounts in budget.csv, rates.csv and closed.csv, and the costs of"
-            " these cases",
-        )

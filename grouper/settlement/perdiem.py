@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from grouper.errors import InputsError, RegionError
-from grouper.settlement.months import Account, AccountKey, month_shares
-from grouper.settlement.numbers import SCALE, money, must_fit, p8, rounded
+from grouper.settlement.months import Account, AccountKey, check_point_value, month_shares
+from grouper.settlement.numbers import SCALE, money, p8, rounded
 from grouper.settlement.policy import Policy
 from grouper.settlement.region import Region
 
@@ -66,7 +66,7 @@ def settle_per_diem(
                 )
             budget = amount * shares.get(month, Fraction(0))
             values[pool, month] = p8(budget * Fraction(SCALE, 100) / account.points)
-            must_fit(values[pool, month], pool, month)
+            check_point_value(values[pool, month], pool, month)
     statements = {}
     for key, account in sorted(accounts.items()):
         value = values[key[1:]]

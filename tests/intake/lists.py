@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,41 @@ from grouper.intake.sources import open_source
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
+
+A2 = {
+    "case_id": "A2",
+    "person_id": "PA2",
+    "hospital_id": "H1",
+    "insurance": "employee",
+    "city": "450800",
+    "settle_month": "2024-03",
+    "admission_date": date(2024, 3, 1),
+    "discharge_date": date(2024, 3, 5),
+    "admission_time": datetime(2024, 3, 1, 10),  # noqa: DTZ001
+    "discharge_time": datetime(2024, 3, 5, 9, 30),  # noqa: DTZ001
+    "sex": 1,
+    "age": 56,
+    "age_days": None,
+    "weight": None,
+    "los": 4,
+    "discharge": 1,
+    "dept": "A03",
+    "icu_hours": 12,
+    "vent_hours": 26,
+    "dx": ["I63.900", "I10.x00", "J96.000"],
+    "principal_count": 1,
+    "px": ["36.0601", "38.9300"],
+    "total_cost": Decimal("1500.30"),
+    "self_pay": Decimal("50.50"),
+    "patient_cash": Decimal("200.30"),
+    "fund_paid": Decimal("1300.00"),
+    "other_funds": Decimal("49.80"),
+    "items_total": Decimal("1500.30"),
+    "surgery_fee": Decimal("500.20"),
+    "upload_date": date(2024, 3, 7),
+    "px_dates": [date(2024, 3, 3), date(2024, 3, 2)],
+}
+"""What the second list of `lists` comes out as."""
 
 
 def settlement(case_id: str, **changed: Any) -> Row:
