@@ -81,13 +81,23 @@ def timed(work: Callable[[], object], runs: int = 5) -> Timing:
     return Timing(tuple(found))
 
 
-def alternating(works: Mapping[K, Callable[[], object]], runs: int = 5) -> dict[K, Timing]:
-    """Run several works in turn, so that a drift of the machine's speed meets all of them alike."""
+def alternating(
+    works: Mapping[K, Callable[[], object]],
+    runs: int = 5,
+    ready: Callable[[], object] = lambda: None,
+) -> dict[K, Timing]:
+    """Run several works in turn, so that a drift of the machine's speed meets all of them alike.
+
+    Args:
+        ready: what is done before each work and not measured.
+    """
     found: dict[K, list[float]] = {name: [] for name in works}
     for work in works.values():
+        ready()
         work()
     for _ in range(runs):
         for name, work in works.items():
+            ready()
             start = time.perf_counter()
             work()
             found[name].append(time.perf_counter() - start)

@@ -4,10 +4,12 @@
 
 A region has 45 hospitals a million cases (450 for ten million), or as many as are named. Workers
 are started first and settle the first region unmeasured; then each region is settled in turn, anew
-and under another policy with `--reuse`, as often as `--runs` says, and the middle counts. Beside
-the seconds stands what share of the processors' time other guests of the host took. A run that lost
-more than `--stolen` of it says nothing of the program: it is told and made again, three times in
-all, and the one that lost least counts. Processor seconds are those of all these processes. What
+and under another policy with `--reuse`, as often as `--runs` says, and the middle counts. A turn
+takes minutes, in which the speed of a shared machine drifts: so before and after each region the
+first one is settled anew twice, and what a case costs is the middle of the ratios to these four.
+Beside the seconds stands what share of the processors' time other guests of the host took. A run
+that lost more than `--stolen` of it says nothing of the program: it is told and made again, three
+times in all, and the one that lost least counts. Processor seconds are those of all processes. What
 the start costs a user is shown by the whole command over a region of 500 cases. Memory is the
 highest sum of PSS (shared pages divided among their users) over this process and all that it
 started, Ray's own included, looked at every two seconds, because a process stands still while it is
@@ -27,9 +29,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import NamedTuple
 
 from common import goal, machine, region, scheme_folder, table
@@ -44,6 +45,8 @@ POLICY, OTHER = "four-cities.toml", "four-cities-what-if.toml"
 FURTHER = ("--reviews", "--cities", "4")
 _PAUSE = 2.0
 _TRIES = 3
+_NEAR = 2
+"""How often the first region is settled between two others."""
 
 
 def processes(mark: str) -> Iterator[Path]:
@@ -139,45 +142,112 @@ def undisturbed(
 
 @dataclass
 class Figures:
-    """What was measured of a region and a grouping."""
+    """What was measured of a region in each turn.
+
+    Attributes:
+        near: what the first region's runs anew took before and after this one's.
+        further: runs anew and with `--reuse` of the first region beside others.
+    """
 
     millions: float
     hospitals: int
-    what: str
-    runs: list[Measured] = field(default_factory=list)
+    source: Path
+    anew: list[Measured] = field(default_factory=list)
+    reused: list[Measured] = field(default_factory=list)
+    near: list[list[Measured]] = field(default_factory=list)
+    further: list[tuple[Measured, Measured]] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
-        return median(one.seconds for one in self.runs)
-
-    @property
-    def processor(self) -> float:
-        return median(one.processor for one in self.runs)
+        """Of a run anew."""
+        return median(one.seconds for one in self.anew)
 
     @property
     def memory(self) -> float:
-        return max(one.memory for one in self.runs)
+        """The highest, in GB."""
+        return max(one.memory for one in (*self.anew, *self.reused))
 
-    def beside(self, other: Figures, what: str) -> float:
-        """How many times the other's seconds or processor seconds, in the same turns."""
-        pairs = zip(self.runs, other.runs, strict=True)
-        return median(getattr(one, what) / getattr(two, what) for one, two in pairs)
+    def beside(self, what: str) -> float:
+        """How many times the seconds or processor seconds of the first region, turn by turn."""
+        return median(
+            getattr(one, what) / fmean(getattr(other, what) for other in near)
+            for one, near in zip(self.anew, self.near, strict=True)
+        )
 
-    def row(self, workers: int) -> list[str]:
-        """A row of the table."""
-        each = " ".join(f"{one.seconds:.1f} ({one.theft:.0%})" for one in self.runs)
-        return [
-            *(f"{self.millions:g} M", str(self.hospitals), str(workers), self.what, each),
-            *(f"{x / self.millions:.2f}" for x in (self.seconds, self.processor)),
-            f"{self.memory:.2f}",
-        ]
+    def share(self) -> float:
+        """Seconds with `--reuse` of those anew just before."""
+        pairs = [*zip(self.anew, self.reused, strict=True), *self.further]
+        return median(again.seconds / anew.seconds for anew, again in pairs)
+
+    def rows(self, workers: int, first: Figures) -> Iterator[list[str]]:
+        """Two rows of the table."""
+        size = self.millions / first.millions
+        for what, runs in (("anew", self.anew), ("--reuse", self.reused)):
+            costs = [[getattr(one, w) for one in runs] for w in ("seconds", "processor")]
+            yield [
+                *(f"{self.millions:g} M", str(self.hospitals), str(workers), what),
+                " ".join(f"{one.seconds:.1f} ({one.theft:.0%})" for one in runs),
+                *(f"{median(cost) / self.millions:.2f}" for cost in costs),
+                f"{self.beside('seconds') / size:.2f}" if what == "anew" else "",
+                f"{self.memory:.2f}",
+            ]
 
 
-def settle(
-    source: Path, scheme: Scheme, policy: str, out: Path, runner: Runner, reuse: Path | None = None
-) -> None:
-    """Settle a region into a folder."""
-    rerun(source, scheme, load_policy(POLICIES / policy), out, runner, reuse=reuse)
+class Course:
+    """Regions that are settled in turns."""
+
+    def __init__(
+        self,
+        found: list[Figures],
+        scheme: Scheme,
+        runner: Runner,
+        scratch: Path,
+        mark: str,
+        stolen: float,
+    ) -> None:
+        """Settle the first region once, unmeasured."""
+        self._found, self._scheme, self._runner = found, scheme, runner
+        self._outs = scratch / "anew", scratch / "reused"
+        self._mark, self._stolen = mark, stolen
+        self._both(found[0])
+
+    def turn(self) -> None:
+        """Measure every region once, and the first one beside each."""
+        before = self._near()
+        for of in self._found:
+            anew, reused = self._both(of)
+            of.anew.append(anew)
+            of.reused.append(reused)
+            after = self._near()
+            of.near.append(before + after)
+            before = after
+
+    def _near(self) -> list[Measured]:
+        first = self._found[0]
+        pairs = [self._both(first) for _ in range(_NEAR if len(self._found) > 1 else 1)]
+        first.further += pairs
+        return [anew for anew, _ in pairs]
+
+    def _both(self, of: Figures) -> tuple[Measured, Measured]:
+        """A region anew, and under another policy with `--reuse`."""
+        anew = self._one(of, POLICY, self._outs[0], None)
+        reused = self._one(of, OTHER, self._outs[1], self._outs[0])
+        told = f"{of.millions:g} M: {anew.told()}; --reuse {reused.told()}"
+        print(told, file=sys.stderr)
+        return anew, reused
+
+    def _one(self, of: Figures, policy: str, out: Path, reuse: Path | None) -> Measured:
+        def ready() -> None:
+            # Not part of a run: the folder that goes is another region's, and what the disk still
+            # writes is another run's.
+            shutil.rmtree(out, ignore_errors=True)
+            os.sync()
+
+        def work() -> None:
+            rules = load_policy(POLICIES / policy)
+            rerun(of.source, self._scheme, rules, out, self._runner, reuse=reuse)
+
+        return undisturbed(ready, work, self._mark, self._stolen)
 
 
 def started(small: Path, scheme: Path, scratch: Path, workers: int) -> float:
@@ -207,10 +277,8 @@ def main() -> None:
     folder = scheme_folder(options.scheme)
     scheme = load_scheme(folder)
     small = region(folder, 500, 8, *FURTHER)
-    sources = {}
-    for millions in options.cases:
-        hospitals = options.hospitals or round(45 * millions)
-        sources[millions, hospitals] = region(folder, int(millions * 1e6), hospitals, *FURTHER)
+    counts = [(millions, options.hospitals or round(45 * millions)) for millions in options.cases]
+    sources = [region(folder, int(m * 1e6), hospitals, *FURTHER) for m, hospitals in counts]
     mark = f"GROUPER_BENCH={os.getpid()}"
     os.environ.update([mark.split("=")])
     rows = []
@@ -218,63 +286,32 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=small.parent) as place:
             scratch = Path(place)
             print(f"start and end: {started(small, folder, scratch, workers):.1f} s")
-            found = [Figures(*key, what) for key in sources for what in ("anew", "--reuse")]
+            found = [Figures(*of, source) for of, source in zip(counts, sources, strict=True)]
             runner = open_runner(workers)
-
-            def one(of: Figures, place: Path = scratch, runner: Runner = runner) -> None:
-                source = sources[of.millions, of.hospitals]
-                if of.what == "anew":
-                    settle(source, scheme, POLICY, place / of.what, runner)
-                else:
-                    settle(source, scheme, OTHER, place / of.what, runner, place / "anew")
-
-            def ready(of: Figures, place: Path = scratch) -> None:
-                # Not part of a run: the folder that goes is another region's, and what the disk
-                # still writes is another run's.
-                shutil.rmtree(place / of.what, ignore_errors=True)
-                os.sync()
-
-            for turn in range(-1, options.runs):
-                for of in found if turn >= 0 else found[:2]:
-                    figures = undisturbed(
-                        partial(ready, of), partial(one, of), mark, options.stolen
-                    )
-                    print(f"{of.millions:g} M {of.what}: {figures.told()}", file=sys.stderr)
-                    if turn >= 0:
-                        of.runs.append(figures)
+            course = Course(found, scheme, runner, scratch, mark, options.stolen)
+            for _ in range(options.runs):
+                course.turn()
             runner.close()
-        rows += [of.row(workers) for of in found]
+        rows += [row for of in found for row in of.rows(workers, found[0])]
         goals(f"{workers} workers", found)
-    head = [
-        "cases",
-        "hospitals",
-        "workers",
-        "grouping",
-        "seconds of each run (stolen)",
-        "us a case",
-    ]
-    table([*head, "of processors", "memory GB"], rows)
+    head = ["cases", "hospitals", "workers", "grouping", "seconds of each run (stolen)"]
+    table([*head, "us a case", "of processors", "beside the first", "memory GB"], rows)
 
 
 def goals(said: str, found: list[Figures]) -> None:
     """Print the goals beside what was found."""
-    anew = {of.millions: of for of in found if of.what == "anew"}
-    if 10 in anew:
-        of = anew[10]
-        goal(f"10 M cases, {said}", "30 s", f"{of.seconds:.1f} s", met=of.seconds <= 30)
-        goal(f"memory, {said}", "under 4 GB", f"{of.memory:.2f} GB", met=of.memory < 4)
-    for what in ("seconds", "processor") if len(anew) > 1 else ():
-        # Turn by turn beside one region, because the machine's speed drifts.
-        one = next(iter(anew.values()))
-        each = [of.beside(one, what) * one.millions / of.millions for of in anew.values()]
+    for of in found:
+        if of.millions == 10:
+            goal(f"10 M cases, {said}", "30 s", f"{of.seconds:.1f} s", met=of.seconds <= 30)
+            goal(f"memory, {said}", "under 4 GB", f"{of.memory:.2f} GB", met=of.memory < 4)
+    for what in ("seconds", "processor") if len(found) > 1 else ():
+        each = [of.beside(what) * found[0].millions / of.millions for of in found]
         spread = max(each) / min(each) - 1
         told = f"same {what} a case, {said}"
         goal(told, "within 15 %", f"{spread:.0%}", met=spread <= 0.15)
     for of in found:
-        if of.what == "--reuse":
-            share = of.beside(anew[of.millions], "seconds")
-            told = f"--reuse, {of.millions:g} M cases, {said}"
-            goal(told, "0.50 of anew", f"{share:.2f}", met=share <= 0.5)
+        told = f"--reuse, {of.millions:g} M cases, {said}"
+        goal(told, "0.50 of anew", f"{of.share():.2f}", met=of.share() <= 0.5)
 
 
 if __name__ == "__main__":
