@@ -1,6 +1,7 @@
 """Between the case messages of the contract and the engine's values."""
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 from google.protobuf.message import Message
@@ -23,21 +24,31 @@ _SEVERITY = {
 }
 
 
-def case_values(case: case_pb2.Case) -> dict[str, object]:
+def case_values(case: case_pb2.Case, declared: Collection[str]) -> dict[str, object]:
     """The columns of a case by their names in the registry; what is not set is absent.
 
+    Args:
+        case: as it came.
+        declared: names of the attributes that the scheme declares.
+
     Raises:
-        RequestError: an attribute has the name of a field.
+        RequestError: an attribute has the name of a field, or none that is declared.
     """
     values: dict[str, object] = {field.name: value for field, value in case.ListFields()}
     values |= {"dx": list(case.dx), "px": list(case.px)}
     values.pop("attributes", None)
     for name, value in case.attributes.items():
         if name in case_pb2.Case.DESCRIPTOR.fields_by_name:
-            field = f"case.attributes[{name!r}]"
-            raise RequestError(Violation(field, f"use the field {name} of the case"))
+            raise _attribute(name, f"use the field {name} of the case")
+        if name not in declared:
+            told = ", ".join(sorted(declared)) or "none"
+            raise _attribute(name, f"the scheme declares no such attribute (it declares: {told})")
         values[name] = value
     return values
+
+
+def _attribute(name: str, told: str) -> RequestError:
+    return RequestError(Violation(f"case.attributes[{name!r}]", told))
 
 
 def result_of(case_id: str, found: SingleResult) -> case_pb2.GroupResult:

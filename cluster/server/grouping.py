@@ -86,7 +86,10 @@ class GroupingService(service.GroupingServiceServicer):
     async def GroupCase(  # noqa: N802 - named by the contract
         self, request: messages.GroupCaseRequest, context: Any
     ) -> messages.GroupCaseResponse:
-        """One case, now. Raises RequestError: no case, or too many codes to explain."""
+        """One case, now.
+
+        Raises RequestError: no case, an attribute that is none, or too many codes to explain.
+        """
         scheme = self._shelf.find(request.scheme)
         if not request.HasField("case"):
             raise RequestError(Violation("case", "must be set"))
@@ -94,7 +97,7 @@ class GroupingService(service.GroupingServiceServicer):
         if request.explain and codes > MOST_CODES:
             told = f"{codes:,} codes; at most {MOST_CODES} are explained"
             raise RequestError(Violation("case", told), hint="group it without `explain`")
-        case = case_values(request.case)
+        case = case_values(request.case, scheme.attributes)
         result = self._shelf.group(scheme, case)
         self._metrics.grouped(
             scheme.id,

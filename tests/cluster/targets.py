@@ -95,7 +95,7 @@ def proto(data: bytes) -> None:
         return
     if isinstance(message, case_pb2.Case):
         try:
-            values = case_values(message)
+            values = case_values(message, {"x"})
         except RequestError:
             return
         result_of(message.case_id, SHELF.group(SCHEME, values))

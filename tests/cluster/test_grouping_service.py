@@ -110,6 +110,14 @@ def test_an_attribute_that_is_a_field(client: Client) -> None:
     assert [one.field for one in caught.value.violations] == ["case.attributes['age']"]
 
 
+def test_an_attribute_that_the_scheme_does_not_declare(client: Client) -> None:
+    with pytest.raises(ServiceError) as caught:
+        client.group_case(dx=["K35.900"], attributes={"birth_weigth": 2500})
+    (violation,) = caught.value.violations
+    assert violation.field == "case.attributes['birth_weigth']"
+    assert violation.description == ("the scheme declares no such attribute (it declares: none)")
+
+
 def test_an_explanation_only_where_it_is_asked_for(client: Client) -> None:
     case = {"case_id": "1", "dx": ["K35.900", "J96.000", "no such code"], "px": ["47.0901"]}
     assert not client.group_case(**case).HasField("explanation")

@@ -28,6 +28,8 @@ def book(path: Path, sheets: Mapping[str, Rows]) -> Path:
                 for column, cell in enumerate(cells):
                     if isinstance(cell, str):
                         sheet.write_string(row, column, cell)
+                    elif isinstance(cell, bool):
+                        sheet.write_boolean(row, column, cell)
                     elif isinstance(cell, int | float):
                         sheet.write_number(row, column, cell)
     return path

@@ -186,6 +186,25 @@ def test_a_code_held_as_a_number_is_told(tmp_path: Path) -> None:
     assert "60.3 is a number in the workbook and may have lost zeros" in str(found.unread)
 
 
+def test_a_yes_is_no_weight(tmp_path: Path) -> None:
+    heads = ("DRG编码", "DRG名称", "权重", "基础病组")
+    found = imported(tmp_path, change("DRG及权重", [heads, ("BB19", "脑出血开颅术", True, True)]))
+    assert any("the weight 'TRUE' of BB19 is no decimal" in one for one in lost(found))
+    found = imported(tmp_path, change("DRG及权重", [heads, ("BB19", "脑出血开颅术", 6.25, True)]))
+    assert [row for row in found.rows["weights.csv"] if row[0] == "BB19"] == [
+        ("BB19", "6.25", "1", "")
+    ]
+
+
+def test_a_heading_that_stands_twice_is_told(tmp_path: Path) -> None:
+    rows = [("DRG编码", "DRG名称", "权重", "权 重"), ("BB19", "脑出血开颅术", 6.25, 5.5)]
+    found = imported(tmp_path, change("DRG及权重", rows))
+    (told,) = [str(one) for one in found.unread if one.kind == "doubled-heading"]
+    assert told == (
+        "city.xlsx[DRG及权重]: the heading '权 重' stands twice; the first of these columns is read"
+    )
+
+
 def test_a_column_for_each_list(tmp_path: Path) -> None:
     rows = [
         ("ADRG Code", "ADRG Name", "Condition", "Other diagnosis 1 code", "手术1编码", "手术2编码"),

@@ -165,6 +165,7 @@ def _read_book(file: Path) -> Iterator[Sheet]:
                             (number, at)
                             for at, cell in enumerate(cells)
                             if isinstance(cell.value, int | float)
+                            and not isinstance(cell.value, bool)
                         )
                 yield Sheet(file.name, sheet.title, rows, frozenset(numbers))
         finally:
@@ -213,7 +214,7 @@ def _text(value: object, form: str) -> str:
         case None:
             return ""
         case bool():
-            return "1" if value else "0"
+            return "TRUE" if value else "FALSE"  # a yes or no, and never a number
         case datetime() | date():
             return value.isoformat()[:10]
         case int():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ class Found:
         columns: column key to position from 0.
         lists: (list, positions of its codes) of an ADRG list with a column per list.
         rows: those below the headings.
+        again: headings that stand twice; their first columns are read.
     """
 
     sheet: Sheet
@@ -41,6 +43,7 @@ class Found:
     columns: Mapping[str, int]
     lists: Sequence[tuple[List, int]]
     rows: Sequence[Row]
+    again: Sequence[str] = ()
 
 
 class _Header(NamedTuple):
@@ -94,6 +97,12 @@ def find_tables(sheets: Sequence[Sheet], mapped: ColumnMap) -> tuple[list[Found]
             found.append(table_found)
         elif sheet.rows and role_of_name(sheet.title) != "readme":
             notes.append(_unused(sheet))
+    for one in found:
+        told = "the heading '{}' stands twice; the first of these columns is read"
+        notes += [
+            Unread(one.sheet.place, 0, told.format(text), False, "doubled-heading")
+            for text in one.again
+        ]
     have = {one.role for one in found}
     for sheet, fault in refused:
         # A sheet of another matter may have such a name, too, beside the table itself.
@@ -302,4 +311,14 @@ def _found(sheet: Sheet, table: Table, header: _Header) -> Found:
             line=sheet.rows[header.at].number if header.at >= 0 and sheet.rows else 0,
             hint=f"give it a heading such as {_examples(missing)}, or name it in a map (--columns)",
         )
-    return Found(sheet, table.role, columns, lists, sheet.rows[header.at + header.depth :])
+    rows = sheet.rows[header.at + header.depth :]
+    return Found(sheet, table.role, columns, lists, rows, tuple(_again(header, columns, taken)))
+
+
+def _again(header: _Header, columns: Mapping[str, int], taken: AbstractSet[int]) -> Iterator[str]:
+    """Headings of columns that are not read, because one of the same heading is."""
+    read = {heading(header.texts[at][0]) for at in columns.values() if at < len(header.texts)}
+    for at in header.known:
+        text = header.texts[at][0]
+        if at not in taken and heading(text) in read:
+            yield text.strip()
