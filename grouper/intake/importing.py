@@ -234,10 +234,12 @@ def _schema(made: tuple[Made, ...]) -> pa.Schema:
 
 def _write_parts(joined: Joined, made: tuple[Made, ...], folder: Path, progress: Progress) -> int:
     schema = _schema(made)
+    amounts = [column.name for column in schema if pa.types.is_decimal(column.type)]
+    plain = ("case_id", "person_id", *amounts)
     cases = 0
     for number, begin in enumerate(range(0, max(joined.settlements, 1), _PART)):
         path = folder / part_name(number)
-        with ParquetFile(path, schema, plain=("case_id", "person_id")) as file:
+        with ParquetFile(path, schema, plain=plain) as file:
             end = min(begin + _PART, joined.settlements)
             for start in range(begin, end, _STRETCH):
                 query = joined.cases(made, start, min(start + _STRETCH, end))
