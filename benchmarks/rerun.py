@@ -219,12 +219,12 @@ class Course:
             of.anew.append(anew)
             of.reused.append(reused)
             after = self._near()
-            of.near.append(before + after)
+            of.near.append(before + after or [anew])
             before = after
 
     def _near(self) -> list[Measured]:
         first = self._found[0]
-        pairs = [self._both(first) for _ in range(_NEAR if len(self._found) > 1 else 1)]
+        pairs = [self._both(first) for _ in range(_NEAR if len(self._found) > 1 else 0)]
         first.further += pairs
         return [anew for anew, _ in pairs]
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from grouper.errors import OutputError
 
 _INTEGER_DIGITS: Final = 18
+"""Decimals of so many digits fit an integer of 64 bits."""
 
 EXCEL_MARK: Final = codecs.BOM_UTF8
 """Begins a CSV file for people: without it Excel takes Chinese names for another encoding."""
