@@ -57,7 +57,7 @@ class ParquetFile:
             "use_dictionary": [n for n in schema.names if n not in plain],
             "write_statistics": False,
             "store_schema": False,
-            # Written in half the time, and read in a third of it, as bytes of fixed length take.
+            # Integers take half the time of bytes of fixed length to write, and a third to read.
             "store_decimal_as_integer": True,
             "column_encoding": {
                 f.name: "DELTA_BINARY_PACKED" for f in schema if f.name in plain and _whole(f.type)

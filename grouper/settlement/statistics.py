@@ -216,8 +216,6 @@ def _spread(sums: Sums) -> Fraction:
 
 def _blend(weights: Sequence[Fraction], years: Sequence[Sums]) -> Fraction | None:
     """Weighted mean of the yearly means, over the years that have one."""
-    if len(years) == 1:
-        return years[0].mean if weights[0] else None
     known = zip(weights, (sums.mean for sums in years), strict=True)
     present = [(weight, mean) for weight, mean in known if mean is not None and weight > 0]
     if len(present) < 2:

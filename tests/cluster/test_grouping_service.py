@@ -115,7 +115,7 @@ def test_an_attribute_that_the_scheme_does_not_declare(client: Client) -> None:
         client.group_case(dx=["K35.900"], attributes={"birth_weigth": 2500})
     (violation,) = caught.value.violations
     assert violation.field == "case.attributes['birth_weigth']"
-    assert violation.description == ("the scheme declares no such attribute (it declares: none)")
+    assert violation.description == "the scheme declares no such attribute (it declares: none)"
 
 
 def test_an_explanation_only_where_it_is_asked_for(client: Client) -> None:

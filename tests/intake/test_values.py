@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.intake.lists import (
-    A2,
-    imported,
-    lists,
-    settlement,
-    write_csv,
-)
+from tests.intake.lists import A2, imported, lists, settlement, write_csv
 
 
 def test_cells_are_read_as_in_the_csv_files_of_cases(tmp_path: Path) -> None:

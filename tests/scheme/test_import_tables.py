@@ -201,7 +201,7 @@ def test_a_heading_that_stands_twice_is_told(tmp_path: Path) -> None:
     found = imported(tmp_path, change("DRG及权重", rows))
     (told,) = [str(one) for one in found.unread if one.kind == "doubled-heading"]
     assert told == (
-        "city.xlsx[DRG及权重]: the heading '权 重' stands twice; the first of these columns is read"
+        "city.xlsx[DRG及权重]: '权 重' stands twice: column 3 is read, and not column 4"
     )
 
 

@@ -35,7 +35,8 @@ class Found:
         columns: column key to position from 0.
         lists: (list, positions of its codes) of an ADRG list with a column per list.
         rows: those below the headings.
-        again: headings that stand twice; their first columns are read.
+        again: columns that are not read, because another of the same heading is: the heading,
+            the column that is read and the other, from 0.
     """
 
     sheet: Sheet
@@ -43,7 +44,7 @@ class Found:
     columns: Mapping[str, int]
     lists: Sequence[tuple[List, int]]
     rows: Sequence[Row]
-    again: Sequence[str] = ()
+    again: Sequence[tuple[str, int, int]] = ()
 
 
 class _Header(NamedTuple):
@@ -98,11 +99,9 @@ def find_tables(sheets: Sequence[Sheet], mapped: ColumnMap) -> tuple[list[Found]
         elif sheet.rows and role_of_name(sheet.title) != "readme":
             notes.append(_unused(sheet))
     for one in found:
-        told = "the heading '{}' stands twice; the first of these columns is read"
-        notes += [
-            Unread(one.sheet.place, 0, told.format(text), False, "doubled-heading")
-            for text in one.again
-        ]
+        for text, read, other in one.again:
+            told = f"'{text}' stands twice: column {read + 1} is read, and not column {other + 1}"
+            notes.append(Unread(one.sheet.place, 0, told, False, "doubled-heading"))
     have = {one.role for one in found}
     for sheet, fault in refused:
         # A sheet of another matter may have such a name, too, beside the table itself.
@@ -315,10 +314,12 @@ def _found(sheet: Sheet, table: Table, header: _Header) -> Found:
     return Found(sheet, table.role, columns, lists, rows, tuple(_again(header, columns, taken)))
 
 
-def _again(header: _Header, columns: Mapping[str, int], taken: AbstractSet[int]) -> Iterator[str]:
-    """Headings of columns that are not read, because one of the same heading is."""
-    read = {heading(header.texts[at][0]) for at in columns.values() if at < len(header.texts)}
+def _again(
+    header: _Header, columns: Mapping[str, int], taken: AbstractSet[int]
+) -> Iterator[tuple[str, int, int]]:
+    """As `Found.again`."""
+    texts = [choices[0] for choices in header.texts]
+    read = {heading(texts[at]): at for at in columns.values() if at < len(texts)}
     for at in header.known:
-        text = header.texts[at][0]
-        if at not in taken and heading(text) in read:
-            yield text.strip()
+        if at not in taken and heading(texts[at]) in read:
+            yield texts[at].strip(), read[heading(texts[at])], at
